@@ -116,11 +116,11 @@ class Error(Exception):
         return self
 
 
-class SyntaxError_(Error):  # noqa: N801, N818 - `SyntaxError` is Python's
+class SyntaxError_(Error):
     """E1xx: the text is not a program."""
 
 
-class NameError_(Error):  # noqa: N801, N818 - `NameError` is Python's
+class NameError_(Error):
     """E2xx: names and calls."""
 
 

@@ -20,11 +20,11 @@ class Frozen:
     _uncompared: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        own = cls.__dict__.get("__annotations__", {})
+        own = cls.__annotations__
         fields = tuple(name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
         cls._fields = cls._fields + fields
         cls._defaults = cls._defaults | {name: cls.__dict__[name] for name in fields if name in cls.__dict__}
-        cls.__match_args__ = cls._fields
+        cls.__match_args__ = cls._fields  # type: ignore[attr-defined, misc]
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self._fields
@@ -54,7 +54,7 @@ class Frozen:
         return tuple(self.__dict__[name] for name in self._fields if name not in self._uncompared)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._compared() == other._compared()  # type: ignore[attr-defined]
+        return type(other) is type(self) and self._compared() == other._compared()
 
     def __hash__(self) -> int:
         return hash((type(self), *self._compared()))

@@ -1,0 +1,63 @@
+"""ndgrad: derivatives of array programs, on the command line and in Python.
+
+    import ndgrad as mx
+    x = mx.nd.array([[1, 2], [3, 4]]); x.attach_grad()
+    with mx.autograd.record():
+        y = 2 * x * x
+    y.backward(mx.nd.array([[10, 1.], [.1, .01]]))
+    x.grad
+
+Everything here is loaded when it is first used, so `import ndgrad` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ndgrad import autograd as autograd
+    from ndgrad import nd as nd
+    from ndgrad.errors import Diagnostic as Diagnostic
+    from ndgrad.errors import Error as Error
+    from ndgrad.lang import compile as compile
+    from ndgrad.lang import load as load
+    from ndgrad.ndarray import NDArray as NDArray
+    from ndgrad.ndarray import array as array
+    from ndgrad.tracing import jvp as jvp
+
+__version__ = "0.1.0"
+
+_MODULES = {"nd": "ndgrad.nd", "autograd": "ndgrad.autograd"}
+_NAMES = {
+    "NDArray": "ndgrad.ndarray",
+    "array": "ndgrad.nd",
+    "jvp": "ndgrad.tracing",
+    "load": "ndgrad.lang",
+    "compile": "ndgrad.lang",
+    "Diagnostic": "ndgrad.errors",
+    "Error": "ndgrad.errors",
+    "SyntaxError_": "ndgrad.errors",
+    "NameError_": "ndgrad.errors",
+    "ShapeError": "ndgrad.errors",
+    "GradientError": "ndgrad.errors",
+    "LimitError": "ndgrad.errors",
+    "InputError": "ndgrad.errors",
+    "DeviceError": "ndgrad.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _MODULES:
+        found: Any = import_module(_MODULES[name])
+    elif name in _NAMES:
+        found = getattr(import_module(_NAMES[name]), name)
+    else:
+        raise AttributeError(f"module 'ndgrad' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_NAMES})

@@ -1,0 +1,314 @@
+"""Applying a primitive: the one way from operands to a value, recorded where it must be.
+
+Every operation's `call` is made here, specialised by its form. The common forms, elementwise
+operations of one and two operands without parameters, are the hot path: one dispatch, one NumPy
+call, one node. Everything else takes `general`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ndgrad import problems
+from ndgrad.errors import Error
+from ndgrad.namespace import PLAIN
+from ndgrad.ndarray import NDArray, new_array
+from ndgrad.primitive import REQUIRED, Primitive, primitive
+from ndgrad.tape import STATE, Node
+
+# Operand types that go to NumPy as they are. Python numbers are weak: they never widen an array.
+PLAIN_TYPES = frozenset({float, int, bool, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
+
+
+def plain_operand(op: Primitive, value: Any) -> Any:
+    """`value` as NumPy should see it, or an error that names the operation."""
+    kind = value.__class__
+    if kind in PLAIN_TYPES:
+        return value
+    if isinstance(value, np.generic):
+        return value
+    if isinstance(value, (list, tuple)):
+        try:
+            made = np.array([plain_operand(op, v.data if isinstance(v, NDArray) else v) for v in value])
+        except (ValueError, TypeError):
+            raise problems.not_an_array(op.name, value) from None
+        if made.dtype.kind in "biuf":
+            return made
+    raise problems.not_an_array(op.name, value)
+
+
+def fault(op: Primitive, error: Exception, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Exception:
+    """What NumPy's exception means for the user of `op`. Returns the error to raise."""
+    if isinstance(error, (Error, RecursionError, MemoryError, KeyboardInterrupt)):
+        return error
+    flat = tuple(operands[0]) if op.variadic else operands
+    shapes = tuple(np.shape(x) for x in flat)
+    dtypes = [x.dtype for x in flat if hasattr(x, "dtype")]
+    try:
+        if op.shape is not None:
+            op.shape(*((shapes,) if op.variadic else shapes), *statics)
+        elif op.elementwise:
+            np.broadcast_shapes(*shapes)
+    except Error as better:
+        return better
+    except ValueError:
+        return problems.shapes_do_not_broadcast(op.name, shapes)
+    if isinstance(error, TypeError) and dtypes:
+        odd = next((d for d in dtypes if d.kind != "f"), dtypes[0])
+        return problems.wrong_dtype(op.name, odd)
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return problems.does_not_fit(op.name, first_line, shapes)
+
+
+def _keeps(op: Primitive) -> dict[tuple[bool, ...], tuple[bool, ...]]:
+    """For each pattern of tracked operands: whether y and each operand must be kept for the rules."""
+    table = {}
+    for pattern in product((False, True), repeat=op.arity):
+        names: set[str] = set().union(*(need for need, on in zip(op.needs, pattern, strict=True) if on))
+        table[pattern] = ("y" in names, *(n in names for n in op.operands))
+    return table
+
+
+def call_of(op: Primitive) -> Callable[..., Any]:
+    """The function that applies `op`."""
+    if op.elementwise and not op.statics and op.arity == 1:
+        return _unary(op)
+    if op.elementwise and not op.statics and op.arity == 2:
+        return _binary(op)
+
+    def call(*args: Any, **named: Any) -> Any:
+        return general(op, args, named)
+
+    call.__name__ = op.name
+    return call
+
+
+def _plain_function(op: Primitive) -> Callable[..., Any]:
+    """The value over plain arrays: NumPy's own function where the value is just that."""
+    ufunc = getattr(np, op.name, None)
+    if "getattr" in op.value.__code__.co_names and ufunc is not None:
+        function: Callable[..., Any] = ufunc
+        return function
+    value = op.value
+    return lambda *operands: value(PLAIN, *operands)
+
+
+def _unary(op: Primitive) -> Callable[..., Any]:
+    evaluate = _plain_function(op)
+    keeps_y, keeps_x = _keeps(op)[(True,)]
+    untracked = op.untracked
+    state = STATE
+
+    def call(x: Any, *more: Any, **named: Any) -> Any:
+        if x.__class__ is NDArray and not more and not named:
+            data = x._data
+            p = x._node
+        else:
+            return general(op, (x, *more), named)
+        try:
+            y = evaluate(data)
+        except Exception as error:
+            raise fault(op, error, (data,), ()) from None
+        if p is None or untracked:
+            return new_array(y)
+        recording = state.recording
+        if not recording and (recording is False or not p.implicit):
+            return new_array(y)
+        node = Node(op, (p,), (y if keeps_y else None, data if keeps_x else None), (), y.shape, y.dtype)
+        node.implicit = p.implicit
+        if state.keep_values:
+            node.kept = (y, (data,))
+        return new_array(y, node)
+
+    call.__name__ = op.name
+    return call
+
+
+def _binary(op: Primitive) -> Callable[..., Any]:
+    evaluate = _plain_function(op)
+    keeps = _keeps(op)
+    keeps_left = keeps[True, False]
+    keeps_right = keeps[False, True]
+    keeps_both = keeps[True, True]
+    untracked = op.untracked
+    plain_types = PLAIN_TYPES
+    state = STATE
+
+    def call(a: Any, b: Any, *more: Any, **named: Any) -> Any:
+        if a.__class__ is NDArray:
+            x = a._data
+            p = a._node
+        elif a.__class__ in plain_types:
+            x = a
+            p = None
+        else:
+            return general(op, (a, b, *more), named)
+        if b.__class__ is NDArray:
+            z = b._data
+            q = b._node
+        elif b.__class__ in plain_types:
+            z = b
+            q = None
+        else:
+            return general(op, (a, b, *more), named)
+        if more or named:
+            return general(op, (a, b, *more), named)
+        try:
+            y = evaluate(x, z)
+        except Exception as error:
+            raise fault(op, error, (x, z), ()) from None
+        if p is None:
+            if q is None or untracked:
+                return new_array(y)
+            keep_y, keep_a, keep_b = keeps_right
+            implicit = q.implicit
+        elif q is None:
+            if untracked:
+                return new_array(y)
+            keep_y, keep_a, keep_b = keeps_left
+            implicit = p.implicit
+        else:
+            if untracked:
+                return new_array(y)
+            keep_y, keep_a, keep_b = keeps_both
+            implicit = p.implicit or q.implicit
+        recording = state.recording
+        if not recording and (recording is False or not implicit):
+            return new_array(y)
+        saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
+        node = Node(op, (p, q), saved, (), y.shape, y.dtype)
+        node.implicit = implicit
+        if state.keep_values:
+            node.kept = (y, (x, z))
+        return new_array(y, node)
+
+    call.__name__ = op.name
+    return call
+
+
+def bind(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Operands and statics from a call's arguments, defaults filled in. E204 when they do not fit."""
+    signature = op.signature
+    if len(args) > len(signature):
+        raise problems.wrong_call(op.name, f"takes {len(signature)} arguments, not {len(args)}")
+    values = list(args)
+    left = named
+    if named or len(values) < len(signature):
+        left = dict(named)
+        for parameter in signature[len(values) :]:
+            if parameter.name in left:
+                values.append(left.pop(parameter.name))
+            elif parameter.default is REQUIRED:
+                raise problems.wrong_call(op.name, f"needs the argument `{parameter.name}`")
+            else:
+                values.append(parameter.default)
+        if left:
+            raise problems.wrong_call(op.name, f"has no free parameter `{next(iter(left))}`")
+    statics = tuple(as_static(op, v) for v in values[op.arity :])
+    return tuple(values[: op.arity]), statics
+
+
+def as_static(op: Primitive, value: Any) -> Any:
+    """A static argument as plain Python: 0-d arrays become numbers, other arrays NumPy's."""
+    if isinstance(value, NDArray):
+        data = value.data
+        return data.item() if data.ndim == 0 else np.asarray(data)
+    if isinstance(value, tuple):
+        return tuple(as_static(op, v) for v in value)
+    if isinstance(value, list):
+        return [as_static(op, v) for v in value]
+    return value
+
+
+def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Apply `op` to any operands it takes: traced ones, lists, several outputs, statics."""
+    operands, statics = bind(op, args, named)
+    given: tuple[Any, ...]
+    if op.variadic:
+        items = operands[0]
+        if not isinstance(items, (list, tuple, NDArray, np.ndarray)):
+            raise problems.not_an_array(op.name, items)
+        given = tuple(items)
+    else:
+        given = operands
+    if STATE.traces:
+        from ndgrad.tracing import apply_traced, is_traced
+
+        if any(is_traced(x) for x in given):
+            return apply_traced(op, given, statics)
+    data = tuple(x._data if isinstance(x, NDArray) else plain_operand(op, x) if x is not None else None for x in given)
+    parents = tuple(x._node if isinstance(x, NDArray) else None for x in given)
+    try:
+        y = op.value(PLAIN, *((data,) if op.variadic else data), *statics)
+    except Exception as error:
+        raise fault(op, error, (data,) if op.variadic else data, statics) from None
+    return attach(op, y, given, data, parents, statics)
+
+
+def attach(
+    op: Primitive,
+    y: Any,
+    given: tuple[Any, ...],
+    data: tuple[Any, ...],
+    parents: tuple[Node | None, ...],
+    statics: tuple[Any, ...],
+) -> Any:
+    """Wrap the value `y` of `op`, with a node if one is due."""
+    tracked = [p for p in parents if p is not None]
+    state = STATE
+    implicit = any(p.implicit for p in tracked)
+    if not tracked or op.untracked or state.recording is False or not (state.recording or implicit):
+        return tuple(map(new_array, y)) if isinstance(y, tuple) else new_array(y)
+    if isinstance(y, tuple):
+        node = Node(op, parents, _saved(op, y, data, parents), statics, (), np.dtype(np.float64))
+        _fill(node, y, data, implicit)
+        return tuple(_output(node, i, part) for i, part in enumerate(y))
+    if y.dtype.kind != "f":
+        return new_array(y)
+    node = Node(op, parents, _saved(op, y, data, parents), statics, y.shape, y.dtype)
+    _fill(node, y, data, implicit)
+    return new_array(y, node)
+
+
+def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:
+    assert node.op is not None
+    node.implicit = implicit
+    if not node.op.elementwise:
+        node.shapes = tuple(np.shape(x) for x in data)
+    if STATE.keep_values:
+        node.kept = (y, data)
+
+
+def _output(main: Node, index: int, y: Any) -> NDArray:
+    """One of several outputs: a node of its own that hands its cotangent to the operation's node."""
+    if y.dtype.kind != "f":
+        return new_array(y)
+    node = Node(OUTPUT, (main,), (None,), (index,), y.shape, y.dtype)
+    node.implicit = main.implicit
+    if STATE.keep_values:
+        node.kept = (y, ())
+    return new_array(y, node)
+
+
+def _saved(op: Primitive, y: Any, data: tuple[Any, ...], parents: tuple[Node | None, ...]) -> tuple[Any, ...]:
+    """(y, *operands), those left out that no rule of a tracked operand asks for."""
+    if op.variadic:
+        return (y if "y" in op.needs[0] else None, *(data if op.operands[0] in op.needs[0] else ()))
+    names: set[str] = set().union(*(need for need, p in zip(op.needs, parents, strict=True) if p is not None))
+    kept = (x if n in names else None for n, x in zip(op.operands, data, strict=True))
+    return (y if "y" in names else None, *kept)
+
+
+# Marks one output of an operation that has several; the sweep gathers their cotangents for it.
+OUTPUT = primitive(
+    "output",
+    value=lambda F, x, index: x,
+    vjps=[lambda g: g],
+    linear="jointly",
+    routes=True,
+    internal=True,
+)

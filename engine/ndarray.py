@@ -1,0 +1,248 @@
+"""NDArray: a NumPy array (or NumPy scalar) that knows the node that made it.
+
+The operators and methods are the registered operations; `ndgrad.ops` puts them on the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndgrad import problems
+from ndgrad.tape import STATE, GradReq, Node, Sink, note_write
+
+SUPPORTED = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool", "int32", "int8", "uint8", "float16")))
+
+
+class NDArray:
+    """An array of numbers that can be differentiated.
+
+    `data` is the value over plain arrays: an ndarray, or a NumPy scalar for a 0-d result.
+    `node` is the recorded operation that made it, or None.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_node")
+
+    _data: Any
+    _node: Node | None
+    _grad: NDArray | None
+
+    def __init__(self, data: Any, node: Node | None = None) -> None:
+        self._data = data
+        self._node = node
+        self._grad = None
+
+    # What it is
+
+    @property
+    def data(self) -> Any:
+        """The plain array or scalar. Not a copy: never write into it."""
+        return self._data
+
+    @property
+    def node(self) -> Node | None:
+        return self._node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self._data.size  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    # The values, outside
+
+    def asnumpy(self) -> npt.NDArray[Any]:
+        """A copy of the values as a NumPy array."""
+        return np.array(self._data)
+
+    def item(self) -> Any:
+        """The one entry as a Python number. E308 unless there is exactly one."""
+        if self.size != 1:
+            raise problems.not_one_value("item()", self.shape)
+        return self._data.item()
+
+    asscalar = item
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise problems.not_one_value("a truth value", self.shape)
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.size != 1:
+            raise TypeError("only an integer array with one entry can be used as an index")
+        return int(self._data)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        made = np.asarray(self._data, dtype=dtype)
+        return made.copy() if copy else made
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **named: Any) -> Any:
+        from ndgrad.ops import REGISTRY
+
+        op = REGISTRY.get(ufunc.__name__)
+        if method != "__call__" or op is None or named:
+            return NotImplemented
+        return op.call(*inputs)
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.shape))
+        return f"{np.asarray(self._data)!s}\n<NDArray {size} @cpu(0)>"
+
+    def __iter__(self) -> Iterator[NDArray]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        for i in range(self.shape[0]):
+            yield self[i]
+
+    # Gradients
+
+    @property
+    def grad(self) -> NDArray | None:
+        """The gradient that the last backward stored here, or None without attach_grad."""
+        return self._grad
+
+    def attach_grad(self, grad_req: GradReq = "write") -> None:
+        """Ask for this array's gradient: a buffer of zeros now, filled by backward.
+
+        On a leaf this starts a new history; on a recorded intermediate the graph stays, and that
+        intermediate's gradient is stored. E401 unless the dtype is a float.
+        """
+        if self.dtype.kind != "f":
+            raise problems.not_a_float(self.dtype)
+        self._grad = NDArray(np.zeros(self.shape, self.dtype))
+        if self._node is None:
+            self._node = Node(None, (), (), (), self.shape, self.dtype)
+        self._node.sink = Sink(self._grad, grad_req)
+
+    def detach(self) -> NDArray:
+        """The same values with no history."""
+        return NDArray(self._data)
+
+    def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
+        """Fill `.grad` of every array with attach_grad that this one depends on.
+
+        out_grad: the cotangent arriving, of this array's shape; ones unless given.
+        """
+        from ndgrad.autograd import backward
+
+        backward([self], [out_grad], retain_graph=retain_graph, train_mode=train_mode)
+
+    # Reading and writing entries
+
+    def __getitem__(self, key: Any) -> NDArray:
+        from ndgrad.ops.indexing import index
+
+        return index.call(self, key)  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Write entries in place. Under recording this differentiates, and the array takes the new history."""
+        from ndgrad.ops.indexing import plain_key, update
+
+        recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
+        made = update(self, key, value)  # checks everything before a single entry changes
+        if isinstance(self._data, np.generic):
+            self._data = np.asarray(self._data)
+        self._data[plain_key(key)] = value._data if isinstance(value, NDArray) else value
+        note_write(self._data)
+        if recording:
+            self._node = made._node
+
+    def copy(self) -> NDArray:
+        """A copy with a buffer of its own; recorded like any operation."""
+        from ndgrad.ops import REGISTRY
+
+        return REGISTRY["positive"].call(self)  # type: ignore[no-any-return]
+
+    if TYPE_CHECKING:  # put on the class by ndgrad.ops
+
+        def __add__(self, other: Any) -> NDArray: ...
+        def __radd__(self, other: Any) -> NDArray: ...
+        def __sub__(self, other: Any) -> NDArray: ...
+        def __rsub__(self, other: Any) -> NDArray: ...
+        def __mul__(self, other: Any) -> NDArray: ...
+        def __rmul__(self, other: Any) -> NDArray: ...
+        def __truediv__(self, other: Any) -> NDArray: ...
+        def __rtruediv__(self, other: Any) -> NDArray: ...
+        def __floordiv__(self, other: Any) -> NDArray: ...
+        def __rfloordiv__(self, other: Any) -> NDArray: ...
+        def __mod__(self, other: Any) -> NDArray: ...
+        def __rmod__(self, other: Any) -> NDArray: ...
+        def __pow__(self, other: Any) -> NDArray: ...
+        def __rpow__(self, other: Any) -> NDArray: ...
+        def __matmul__(self, other: Any) -> NDArray: ...
+        def __rmatmul__(self, other: Any) -> NDArray: ...
+        def __neg__(self) -> NDArray: ...
+        def __pos__(self) -> NDArray: ...
+        def __abs__(self) -> NDArray: ...
+        def __lt__(self, other: Any) -> NDArray: ...
+        def __le__(self, other: Any) -> NDArray: ...
+        def __gt__(self, other: Any) -> NDArray: ...
+        def __ge__(self, other: Any) -> NDArray: ...
+        def __getattr__(self, name: str) -> Callable[..., Any]: ...
+
+    __hash__ = object.__hash__
+
+
+_make = NDArray.__new__
+
+
+def new_array(data: Any, node: Node | None = None) -> NDArray:
+    """An NDArray around `data`, without the cost of a constructor."""
+    made = _make(NDArray)
+    made._data = data
+    made._node = node
+    made._grad = None
+    return made
+
+
+def plain(value: Any) -> Any:
+    """`value` without its history: the plain array of an NDArray (through any tracing), else itself."""
+    while isinstance(value, NDArray):
+        value = value.data
+    return value
+
+
+def array(obj: Any, dtype: npt.DTypeLike | None = None) -> NDArray:
+    """A new NDArray with a copy of `obj`'s values.
+
+    Python numbers and lists become the default float (float32; see autograd.default_dtype) unless
+    they are booleans; NumPy and ndgrad arrays keep their dtype. E601 for dtypes that ndgrad does not compute with.
+    """
+    if isinstance(obj, NDArray):
+        obj = plain(obj)
+    if dtype is None and not isinstance(obj, (np.ndarray, np.generic)):
+        made = np.array(obj)
+        dtype = bool if made.dtype.kind == "b" else STATE.float_dtype
+        if made.dtype.kind not in "biuf":
+            raise problems.unsupported_dtype(made.dtype)
+    made = np.array(obj, dtype=dtype)
+    if not made.dtype.isnative:
+        made = made.astype(made.dtype.newbyteorder("="))
+    if made.dtype not in SUPPORTED:
+        raise problems.unsupported_dtype(made.dtype)
+    return NDArray(made)

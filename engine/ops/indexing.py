@@ -1,0 +1,176 @@
+"""Reading and writing entries: index, its transpose, and the write that makes a new array."""
+
+from __future__ import annotations
+
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from ndgrad import problems
+from ndgrad.namespace import plain, unbroadcast
+from ndgrad.ndarray import NDArray
+from ndgrad.primitive import Primitive, primitive
+from ndgrad.sweep import Scattered
+
+BASIC = (int, np.integer, slice, EllipsisType, type(None))
+
+
+def plain_key(key: Any) -> Any:
+    """An index with NDArrays and lists replaced by NumPy arrays."""
+    if isinstance(key, tuple):
+        return tuple(plain_key(k) for k in key)
+    if isinstance(key, NDArray):
+        data = np.asarray(key.data)
+        if data.dtype.kind == "f" and np.array_equal(data, np.round(data)):
+            data = data.astype(np.int64)  # MXNet's indices are floats
+        return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
+    if isinstance(key, list):
+        return np.asarray([plain_key(k) for k in key], dtype=None if key else np.int64)
+    return key
+
+
+def is_basic(key: Any) -> bool:
+    """Whether the index takes every entry at most once by its form: integers, slices, `...`, None."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(isinstance(k, BASIC) and not isinstance(k, bool) for k in parts)
+
+
+def is_unique(key: Any) -> bool:
+    """Whether no entry can be taken twice: basic indices and masks."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(isinstance(k, BASIC) or getattr(k, "dtype", None) == np.bool_ for k in parts)
+
+
+def indexed(x: tuple[int, ...], key: Any) -> tuple[int, ...]:
+    """The shape of x[key]. E303 for an index outside the array, or of a kind that does not index."""
+    try:
+        return np.shape(np.broadcast_to(np.zeros(()), x)[key])
+    except IndexError as error:
+        raise _index_error(error, x, key) from None
+
+
+def _index_error(error: Exception, shape: tuple[int, ...], key: Any) -> Exception:
+    text = str(error)
+    parts = key if isinstance(key, tuple) else (key,)
+    if "too many indices" in text:
+        taken = sum(1 for k in parts if k is not None and k is not Ellipsis)
+        return problems.bad_index(f"{taken} indices for {len(shape)} axes", shape)
+    if "out of bounds" in text:
+        numbers = [k for k in parts if isinstance(k, (int, np.integer))]
+        words = text.split()
+        axis = int(words[words.index("axis") + 1]) if "axis" in words else 0
+        value = words[words.index("index") + 1] if "index" in words else str(numbers[0] if numbers else "")
+        size = shape[axis] if axis < len(shape) else 0
+        cure = f"axis {axis} has {size} entries: 0 to {size - 1}, or -{size} to -1" if size else f"axis {axis} is empty"
+        return problems.bad_index(f"index {value} is outside the array", shape, cure)
+    if "boolean index did not match" in text:
+        masks = [k.shape for k in parts if getattr(k, "dtype", None) == np.bool_]
+        return problems.bad_index(f"a mask of shape {masks[0] if masks else '?'} does not fit", shape)
+    if "shape mismatch" in text:
+        return problems.bad_index("the index arrays do not broadcast together", shape)
+    return problems.bad_index(
+        "this is not an index", shape, "use integers, slices, `...`, None, masks or integer arrays"
+    )
+
+
+@plain
+def scattered(g: Any, shape: tuple[int, ...], key: Any) -> Any:
+    """Zeros of `shape` with g added at `key`; kept unspread until it meets other cotangents."""
+    return Scattered(g, key, shape, is_unique(key))
+
+
+@plain
+def scatter(x: Any, shape: tuple[int, ...], key: Any) -> Any:
+    """Zeros of `shape` with x added at `key`, repeated entries adding up."""
+    return Scattered(x, key, shape, is_unique(key)).dense()
+
+
+@plain
+def index_plain(x: Any, key: Any) -> Any:
+    """x[key] over plain arrays, with an error that a user understands."""
+    try:
+        return x[key]
+    except IndexError as error:
+        raise _index_error(error, np.shape(x), key) from None
+
+
+def _scatter_entry(name: str) -> Primitive:
+    return primitive(
+        name,
+        value=lambda F, x, shape, key: F.scatter(x, shape, key),
+        vjps=[lambda F, g, key: F.index(g, key)],
+        linear="jointly",
+        routes=True,
+        internal=True,
+    )
+
+
+scatter_ = _scatter_entry("scatter")
+scattered_ = _scatter_entry("scattered")
+
+index = primitive(
+    "index",
+    value=lambda F, x, key: F.index_plain(x, plain_key(key)),
+    vjps=[lambda F, g, x_shape, key: F.scattered(g, x_shape, key)],
+    linear="jointly",
+    routes=True,
+    shape=indexed,
+    written="{x}[{key}]",
+    example="index([10, 20, 30], -1) -> 30",
+)
+
+
+def _written(x: tuple[int, ...], value: tuple[int, ...], key: Any) -> tuple[int, ...]:
+    place = indexed(x, key)
+    try:
+        fits = np.broadcast_shapes(place, value) == place
+    except ValueError:
+        fits = False
+    if not fits:
+        raise problems.does_not_fit("a write", f"{problems.shown(value)} does not fit the entries written", (x, place))
+    return x
+
+
+@plain
+def update_plain(x: Any, value: Any, key: Any) -> Any:
+    """A copy of x in which the entries at `key` are `value`."""
+    made = np.array(x)
+    try:
+        made[key] = value
+    except IndexError as error:
+        raise _index_error(error, np.shape(x), key) from None
+    return made
+
+
+@plain
+def last_written(shape: tuple[int, ...], key: Any) -> Any:
+    """For a write at `key`: which of the written entries are still there afterwards (repeats overwrite)."""
+    place = np.full(shape, -1, dtype=np.int64)
+    entries = np.arange(place[key].size).reshape(place[key].shape)
+    place[key] = entries
+    return place[key] == entries
+
+
+def _written_value_vjp(F: Any, g: Any, value_shape: Any, x_shape: Any, key: Any) -> Any:
+    taken = F.index(g, key)
+    if not is_unique(key):
+        taken = F.where(last_written(x_shape, key), taken, 0.0)
+    return unbroadcast(taken, value_shape, F)
+
+
+written = primitive(
+    "written",
+    value=lambda F, x, value, key: F.update_plain(x, value, plain_key(key)),
+    vjps=[lambda F, g, key: F.written(g, 0.0, key), _written_value_vjp],
+    linear="jointly",
+    routes=True,
+    shape=_written,
+    written="{x} with [{key}] = {value}",
+    internal=True,
+)
+
+
+def update(x: Any, key: Any, value: Any) -> NDArray:
+    """A new array in which x[key] is `value`. The overwritten entries get no gradient, the value gets its slice."""
+    return written.call(x, value, plain_key(key))  # type: ignore[no-any-return]

@@ -1,0 +1,140 @@
+"""The engine's diagnostics: one builder for each thing that can go wrong, and nowhere else.
+
+The engine does not know where a program is written, so a builder gives a remark per operand and
+the language turns remarks into labels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ndgrad.errors import Diagnostic, GradientError, InputError, ShapeError
+
+Shape = tuple[int, ...]
+
+
+def shown(shape: Shape) -> str:
+    """A shape in words: `3×4`, `4` for a vector, `a scalar` for ()."""
+    return "×".join(map(str, shape)) if shape else "a scalar"
+
+
+def _remarks(shapes: tuple[Shape, ...]) -> tuple[str, ...]:
+    return tuple(f"shape {shown(shape)}" if shape else "a scalar" for shape in shapes)
+
+
+def _shape_error(code: str, message: str, shapes: tuple[Shape, ...] = (), help: str | None = None) -> ShapeError:
+    return ShapeError(Diagnostic(code, message, help=help), operands=_remarks(shapes))
+
+
+def shapes_do_not_broadcast(op: str, shapes: tuple[Shape, ...]) -> ShapeError:
+    """E301: the operands of an elementwise operation have shapes that do not go together."""
+    cure = "trailing axes must be equal or 1; insert an axis with x[:, None] or reduce with keepdims=True"
+    if len(shapes) == 2 and all(shapes):
+        a, b = shapes
+        for axis in range(1, min(len(a), len(b)) + 1):
+            if a[-axis] != b[-axis] and 1 not in (a[-axis], b[-axis]):
+                cure = f"counted from the end, axis {axis} is {a[-axis]} here and {b[-axis]} there; {cure}"
+                break
+    return _shape_error("E301", f"the shapes of `{op}` do not go together", shapes, cure)
+
+
+def shapes_do_not_multiply(op: str, a: Shape, b: Shape) -> ShapeError:
+    """E301: the inner sizes of a matrix product differ, or an operand is a scalar."""
+    if not a or not b:
+        return _shape_error("E301", f"`{op}` needs arrays with at least one axis", (a, b), "use * for a scalar factor")
+    inner = b[-2] if len(b) > 1 else b[0]
+    if a[-1] != inner:
+        cure = f"the inner sizes {a[-1]} and {inner} differ"
+        if len(a) > 1 and a[-2] == inner:
+            cure += "; transposing the left operand (.T) would make them agree"
+        elif len(b) > 1 and b[-1] == a[-1]:
+            cure += "; transposing the right operand (.T) would make them agree"
+        return _shape_error("E301", "these shapes do not multiply", (a, b), cure)
+    return _shape_error("E301", "the stacks of matrices do not broadcast", (a, b), "leading axes must be equal or 1")
+
+
+def axis_out_of_range(op: str, axis: Any, shape: Shape) -> ShapeError:
+    """E302: an axis that the operand does not have."""
+    cure = "the operand has no axes" if not shape else f"axes go from {-len(shape)} to {len(shape) - 1}"
+    return _shape_error("E302", f"`{op}` got axis {axis}, which is not there", (shape,), cure)
+
+
+def bad_index(reason: str, shape: Shape, help: str | None = None) -> ShapeError:
+    """E303: an index outside the array, or of a kind that does not index."""
+    return _shape_error("E303", reason, (shape,), help)
+
+
+def does_not_fit(op: str, reason: str, shapes: tuple[Shape, ...], help: str | None = None) -> ShapeError:
+    """E304: operands whose shapes the operation cannot take."""
+    return _shape_error("E304", f"`{op}`: {reason}", shapes, help)
+
+
+def not_an_array(op: str, value: Any) -> ShapeError:
+    """E305: something that is no number and no array where one is needed."""
+    kind = type(value).__name__
+    return _shape_error("E305", f"`{op}` needs numbers or arrays, not {kind}")
+
+
+def wrong_dtype(op: str, dtype: Any, help: str | None = None) -> ShapeError:
+    """E306: a dtype for which the operation is not defined."""
+    return _shape_error("E306", f"`{op}` is not defined for {dtype} values", (), help)
+
+
+def bad_argument(op: str, reason: str) -> ShapeError:
+    """E307: a keyword argument with a value that makes no sense."""
+    return _shape_error("E307", f"`{op}`: {reason}")
+
+
+def wrong_call(op: str, reason: str) -> ShapeError:
+    """E204: too many, too few, or unknown arguments (the language finds most before a run)."""
+    return _shape_error("E204", f"`{op}` {reason}")
+
+
+def not_one_value(what: str, shape: Shape) -> ShapeError:
+    """E308: an array with several entries where one number is needed."""
+    return _shape_error(
+        "E308", f"{what} needs exactly one entry", (shape,), "use all(...), any(...), sum(...) or an index"
+    )
+
+
+def unsupported_dtype(dtype: Any) -> InputError:
+    """E601: an array of a kind that ndgrad does not compute with."""
+    cure = "ndgrad computes with float32, float64, int64 and bool; convert the array first"
+    return InputError(Diagnostic("E601", f"arrays of dtype {dtype} are not supported", help=cure))
+
+
+def not_a_float(dtype: Any) -> GradientError:
+    """E401: the derivative by something that is not a float."""
+    cure = "only float32 and float64 values carry gradients; convert it with float(...) or give it as floats"
+    return GradientError(Diagnostic("E401", f"a value of dtype {dtype} has no gradient", help=cure))
+
+
+def never_recorded() -> GradientError:
+    """E402: backward from something that no recording produced."""
+    cure = "compute it inside `with autograd.record():` from arrays with attach_grad()"
+    return GradientError(Diagnostic("E402", "this array was not recorded, so it has no derivative", help=cure))
+
+
+def already_freed(where: str) -> GradientError:
+    """E403: a second backward through a graph that the first one released."""
+    cure = "pass retain_graph=True to the first backward to keep the graph"
+    return GradientError(Diagnostic("E403", f"the graph was already freed by the backward at {where}", help=cure))
+
+
+def head_does_not_fit(head: Shape, value: Shape) -> GradientError:
+    """E404: the adjoint given for an output has another shape than the output."""
+    cure = "the head is the gradient arriving from above: it needs the output's shape"
+    message = f"the head has shape {shown(head)}, the output {shown(value)}"
+    return GradientError(Diagnostic("E404", message, help=cure))
+
+
+def overwritten(op: str, recorded: str, written: str) -> GradientError:
+    """E405: a value that a rule needs was written to after it was recorded."""
+    message = f"a value that the derivative of `{op}` needs was overwritten"
+    cure = f"recorded {recorded}, overwritten {written}; write to a copy instead: x = x.copy()"
+    return GradientError(Diagnostic("E405", message, help=cure))
+
+
+def not_differentiable(op: str, reason: str) -> GradientError:
+    """E406: an operation that has no derivative here."""
+    return GradientError(Diagnostic("E406", f"`{op}` has no derivative: {reason}"))

@@ -1,0 +1,361 @@
+"""The reverse sweep: from heads back to leaves, a plain walk down the node ids.
+
+The sweep first runs without regard to which entries a path reaches, which costs nothing. Only when
+a resulting gradient is not finite does it run again `careful`: cotangents then carry a mask of the
+entries that some path reaches (`Reached`), and no derivative is ever multiplied into the others.
+So `where(x > 0, sqrt(x), 0)` has gradient 0 at 0, and programs without such points never pay.
+(A product 0·inf leaves a nan that no linear rule can undo, so a finite result needs no second run.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from ndgrad import problems
+from ndgrad.apply import OUTPUT
+from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
+from ndgrad.ndarray import NDArray, new_array, plain
+from ndgrad.primitive import Primitive
+from ndgrad.tape import Freed, Node, written
+
+Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
+_id = attrgetter("id")
+
+
+class Reached:
+    """A cotangent and the entries that a path from the heads reaches; the others are exactly 0."""
+
+    __slots__ = ("live", "value")
+
+    def __init__(self, value: Any, live: Any) -> None:
+        self.value = value
+        self.live = live
+
+
+class Scattered:
+    """A cotangent that is zero but for the entries at `key`: added in place where it can be."""
+
+    __slots__ = ("key", "shape", "unique", "value")
+
+    def __init__(self, value: Any, key: Any, shape: tuple[int, ...], unique: bool) -> None:
+        self.value = value
+        self.key = key
+        self.shape = shape
+        self.unique = unique
+
+    def add_to(self, buffer: Any) -> None:
+        if self.unique:
+            buffer[self.key] += self.value
+        else:
+            np.add.at(buffer, self.key, self.value)
+
+    def dense(self) -> Any:
+        buffer = np.zeros(self.shape, self.value.dtype)
+        self.add_to(buffer)
+        return buffer
+
+
+def nodes_below(roots: Iterable[Node], oldest: int = 0) -> list[Node]:
+    """The nodes that the roots depend on and that are not older than `oldest`, newest first."""
+    seen: set[int] = set()
+    order: list[Node] = []
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.id in seen:
+            continue
+        seen.add(node.id)
+        order.append(node)
+        for parent in node.parents:
+            if parent is not None and parent.id >= oldest:
+                stack.append(parent)  # noqa: PERF401 - a generator costs more than these few
+    order.sort(key=_id, reverse=True)
+    return order
+
+
+def sweep(
+    heads: Sequence[tuple[Node, Any]],
+    wanted: Sequence[Node] | None = None,
+    *,
+    graph: bool = False,
+    observe: Observer | None = None,
+) -> tuple[dict[int, Any], list[Node]]:
+    """Cotangents of `wanted` (or of every node with a sink) by node id, and the nodes that were visited.
+
+    heads: pairs of a node and the cotangent arriving there (plain arrays, or NDArrays with `graph`).
+    graph: compute in recorded arrays, so that the result can be differentiated again.
+    """
+    oldest = 0
+    if wanted is not None:
+        oldest = min((node.id for node in wanted), default=0)
+    order = nodes_below([node for node, _ in heads], oldest)
+    targets: set[int]
+    if wanted is None:
+        targets = {node.id for node in order if node.sink is not None}
+    else:
+        targets = {node.id for node in wanted}
+        order = _leading_to(targets, order)
+    for node in order:
+        if node.saved.__class__ is Freed:
+            raise problems.already_freed(node.saved.where)
+    if written:
+        _refuse_overwritten(order)
+    with np.errstate(all="ignore"):
+        found = _Sweep(heads, targets, graph, careful=False, observe=None).run(order)
+        if observe is not None or not all(_finite(g) for g in found.values()):
+            found = _Sweep(heads, targets, graph, careful=True, observe=observe).run(order)
+    return found, order
+
+
+def _finite(g: Any) -> bool:
+    return bool(np.isfinite(plain(g)).all())
+
+
+def _leading_to(targets: set[int], order: list[Node]) -> list[Node]:
+    """Those of `order` (newest first) from which a target can be reached, targets included."""
+    useful = set(targets)
+    for node in reversed(order):
+        if node.id not in useful:
+            for parent in node.parents:
+                if parent is not None and parent.id in useful:
+                    useful.add(node.id)
+                    break
+    return [node for node in order if node.id in useful]
+
+
+def _refuse_overwritten(order: list[Node]) -> None:
+    """E405 if a value that a rule needs has been written to since it was recorded."""
+    from ndgrad.tape import owner_of
+
+    for node in order:
+        for saved in node.saved:
+            if isinstance(saved, np.ndarray):
+                write = written.get(id(owner_of(saved)))
+                if write is not None and write[0] > node.id and node.op is not None:
+                    place = f"line {node.span.line}" if node.span is not None else f"as operation {node.id}"
+                    raise problems.overwritten(node.op.name, place, f"at {write[1]}")
+
+
+class _Sweep:
+    """One walk. `careful` carries the reached entries along."""
+
+    def __init__(
+        self,
+        heads: Sequence[tuple[Node, Any]],
+        targets: set[int],
+        graph: bool,
+        careful: bool,
+        observe: Observer | None,
+    ) -> None:
+        self.bars: dict[int, Any] = {}
+        self.owned: set[int] = set()
+        self.targets = targets
+        self.graph = graph
+        self.careful = careful
+        self.observe = observe
+        for node, g in heads:
+            self.add(node, g)
+
+    def run(self, order: list[Node]) -> dict[int, Any]:
+        bars = self.bars
+        targets = self.targets
+        found: dict[int, Any] = {}
+        visited = {node.id for node in order}
+        for node in order:
+            g = bars.pop(node.id, None)
+            if g is None:
+                continue
+            if g.__class__ is Scattered:
+                g = g.dense()
+            if node.id in targets:
+                found[node.id] = g.value if g.__class__ is Reached else g
+            op = node.op
+            if op is None:
+                continue
+            if op is OUTPUT:
+                self.hand_over(node, g)
+                continue
+            contributions = self.pull(op, node, g, visited)
+            if self.observe is not None:
+                shown = tuple((p, _unmasked(c)) for p, c in contributions)
+                self.observe(node, _unmasked(g), shown)
+            for parent, c in contributions:
+                self.add(parent, c)
+        return found
+
+    def hand_over(self, node: Node, g: Any) -> None:
+        """Put the cotangent of one output into the list that its operation's node collects."""
+        main = node.parents[0]
+        assert main is not None
+        assert main.op is not None
+        parts = self.bars.setdefault(main.id, [None] * main.op.outputs)
+        parts[node.statics[0]] = _unmasked(g)
+
+    def add(self, parent: Node, c: Any) -> None:
+        """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""
+        bars = self.bars
+        key = parent.id
+        if c.__class__ is not Scattered and c.__class__ is not Reached:
+            if c.shape != parent.shape:
+                c = unbroadcast(c, parent.shape, RECORDED if isinstance(c, NDArray) else PLAIN)
+            if c.dtype != parent.dtype:
+                c = c.astype(parent.dtype)
+        held = bars.get(key)
+        if held is None:
+            bars[key] = c
+            return
+        bars[key] = self.sum(key, held, c)
+
+    def sum(self, key: int, held: Any, c: Any) -> Any:
+        if held.__class__ is Reached or c.__class__ is Reached:
+            return _joined(held, c)
+        if c.__class__ is Scattered:
+            if held.__class__ is Scattered:
+                held = held.dense()
+                self.owned.add(key)
+            if key not in self.owned or not isinstance(held, np.ndarray):
+                held = np.array(held)
+                self.owned.add(key)
+            c.add_to(held)
+            return held
+        if held.__class__ is Scattered:
+            made = np.array(c)
+            held.add_to(made)
+            self.owned.add(key)
+            return made
+        if key in self.owned and held.__class__ is np.ndarray and c.__class__ is not NDArray:
+            return np.add(held, c, out=held)
+        self.owned.add(key)
+        return held + c
+
+    def pull(self, op: Primitive, node: Node, g: Any, visited: set[int]) -> list[tuple[Node, Any]]:
+        """The operation's vjp: a cotangent for each tracked operand that leads to a target."""
+        live = None
+        if g.__class__ is Reached:
+            g, live = g.value, g.live
+        slots = self.slots(node, g)
+        made: list[tuple[Node, Any]] = []
+        if op.partials is not None:
+            for parent, partial in zip(node.parents, op.pulls, strict=True):
+                if parent is None or partial is None or parent.id not in visited:
+                    continue
+                d = partial(slots)
+                if self.careful:
+                    c = self.careful_product(op, g, live, d, parent)
+                    if c is not None:
+                        made.append((parent, c))
+                elif d.__class__ is int:
+                    if d:
+                        made.append((parent, g if d == 1 else -g if d == -1 else g * d))
+                else:
+                    made.append((parent, g * d))
+            return made
+        shares = self.shares(op, node, slots, visited)
+        if not self.careful:
+            return shares
+        shares = [(parent, _unmasked(c)) for parent, c in shares]
+        if not op.routes:
+            return shares
+        seed = np.ones(g.shape) if live is None else live.astype(np.float64)
+        reached = self.shares(op, node, self.plain_slots(node, seed), visited)
+        return [
+            (parent, _restricted(c, _unmasked(r), parent)) for (parent, c), (_, r) in zip(shares, reached, strict=True)
+        ]
+
+    def slots(self, node: Node, g: Any) -> tuple[Any, ...]:
+        """What rules read, as plain or as recorded arrays."""
+        if not (self.graph or node.traced):
+            return _slots(PLAIN, node, g, node.saved)
+        saved = node.saved
+        wrapped = (_wrapped(x, p) for x, p in zip(saved[1:], node.parents, strict=False))
+        if g.__class__ is list:
+            g = [x if x is None or isinstance(x, NDArray) else new_array(x) for x in g]
+        elif not isinstance(g, NDArray):
+            g = new_array(g)
+        return _slots(RECORDED, node, g, (_wrapped(saved[0], node), *wrapped))
+
+    def plain_slots(self, node: Node, g: Any) -> tuple[Any, ...]:
+        return _slots(PLAIN, node, g, tuple(plain(x) for x in node.saved))
+
+    def shares(self, op: Primitive, node: Node, slots: tuple[Any, ...], visited: set[int]) -> list[tuple[Node, Any]]:
+        if op.vjp is not None:
+            rule = op.reader(op.vjp)
+            assert rule is not None
+            pairs = zip(node.parents, rule(slots), strict=True)
+            return [(p, c) for p, c in pairs if p is not None and c is not None and p.id in visited]
+        made = []
+        for parent, rule in zip(node.parents, op.pulls, strict=True):
+            if parent is not None and rule is not None and parent.id in visited:
+                made.append((parent, rule(slots)))
+        return made
+
+    def careful_product(self, op: Primitive, g: Any, live: Any, d: Any, parent: Node) -> Any:
+        """g·d, exactly 0 where no path arrives; None where no path leads on."""
+        if d.__class__ is int and d == 0:
+            return None
+        if op.selects:
+            chosen = np.broadcast_to(plain(d) != 0, g.shape)
+            live = chosen if live is None else live & chosen
+        if live is None:
+            return g if d.__class__ is int and d == 1 else g * d
+        F = RECORDED if isinstance(g, NDArray) or isinstance(d, NDArray) else PLAIN
+        value = F.where(live, g * d, 0.0)
+        if value.shape != parent.shape:
+            value = unbroadcast(value, parent.shape, F)
+            live = unbroadcast(live.astype(np.float64), parent.shape) != 0
+        if value.dtype != parent.dtype:
+            value = value.astype(parent.dtype)
+        return Reached(value, live)
+
+
+def _restricted(c: Any, reached: Any, parent: Node) -> Any:
+    """The share `c` of an operation that only routes, with the entries that `reached` says a path reaches."""
+    if reached.shape != parent.shape:
+        reached = unbroadcast(reached, parent.shape)
+        c = unbroadcast(c, parent.shape, RECORDED if isinstance(c, NDArray) else PLAIN)
+    live = reached != 0
+    if live.all():
+        return c
+    F = RECORDED if isinstance(c, NDArray) else PLAIN
+    return Reached(F.where(live, c, 0.0), live)
+
+
+def _slots(F: Any, node: Node, g: Any, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """(F, g, y, *operands, *shapes, *statics); no shapes for elementwise operations."""
+    op = node.op
+    assert op is not None
+    if op.elementwise:
+        return (F, g, *saved, *node.statics)
+    if op.variadic:
+        return (F, g, saved[0], saved[1:], node.shapes, *node.statics)
+    if g.__class__ is list:  # several outputs, of which some may not have been used
+        g = tuple(g)
+    return (F, g, *saved, *node.shapes, *node.statics)
+
+
+def _wrapped(saved: Any, node: Node | None) -> Any:
+    """A saved value as a recorded array with its own history."""
+    if saved is None or isinstance(saved, NDArray):
+        return saved
+    if node is None and not isinstance(saved, (np.ndarray, np.generic)):
+        return saved
+    return new_array(saved, node)
+
+
+def _unmasked(g: Any) -> Any:
+    if g.__class__ is Reached:
+        return g.value
+    return g.dense() if g.__class__ is Scattered else g
+
+
+def _joined(a: Any, b: Any) -> Any:
+    """The sum of two cotangents of which at least one knows its reached entries."""
+    value = _unmasked(a) + _unmasked(b)
+    if a.__class__ is Reached and b.__class__ is Reached:
+        live = a.live | b.live
+        return value if live.all() else Reached(value, live)
+    return value

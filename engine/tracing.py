@@ -1,0 +1,213 @@
+"""Forward mode: tangents that travel with the values, through the same rules, with no tape.
+
+A `Dual` is an array that carries a primal and a tangent at a level. Each jvp opens a level of its
+own, and an operation works at the highest level among its operands, treating the rest as constants:
+that is what keeps nested derivatives apart. Primals and tangents may be recorded or traced again,
+so modes nest in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ndgrad import problems
+from ndgrad.apply import attach
+from ndgrad.namespace import PLAIN, RECORDED
+from ndgrad.ndarray import NDArray, new_array, plain
+from ndgrad.primitive import Primitive
+from ndgrad.tape import STATE
+
+
+class Traced(NDArray):
+    """An array inside a transformation; `level` tells which."""
+
+    __slots__ = ("level",)
+    level: int
+
+
+class Dual(Traced):
+    """A primal and its tangent, both of one shape and dtype."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, level: int, primal: NDArray, tangent: NDArray) -> None:
+        super().__init__(primal.data)
+        self.level = level
+        self.primal = primal
+        self.tangent = tangent
+
+
+def is_traced(value: Any) -> bool:
+    return isinstance(value, Traced)
+
+
+def apply_traced(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
+    """Apply `op` at the highest level among its operands; recorded too, where an operand is tracked."""
+    level = max(x.level for x in given if isinstance(x, Traced))
+    primals = tuple(x.primal if isinstance(x, Dual) and x.level == level else x for x in given)
+    dots = tuple(x.tangent if isinstance(x, Dual) and x.level == level else None for x in given)
+    y = op.call(*((primals,) if op.variadic else primals), *statics)
+    y_dot = tangent_of(op, y, primals, dots, statics)
+    if isinstance(y, tuple):
+        return tuple(_dual(level, part, dot) for part, dot in zip(y, y_dot or [None] * len(y), strict=True))
+    out = _dual(level, y, y_dot)
+    parents = tuple(x.node if isinstance(x, NDArray) else None for x in given)
+    if any(p is not None for p in parents):
+        made = attach(op, out, given, given, parents, statics)
+        if made.node is not None:
+            out._node = made.node
+            out._node.traced = True
+    return out
+
+
+def _dual(level: int, y: NDArray, y_dot: Any) -> NDArray:
+    if y_dot is None or y.dtype.kind != "f":
+        return y
+    if not isinstance(y_dot, NDArray):
+        y_dot = new_array(y_dot)
+    if y_dot.shape != y.shape:
+        y_dot = RECORDED.broadcast_to(y_dot, y.shape)
+    if y_dot.dtype != y.dtype:
+        y_dot = y_dot.astype(y.dtype)
+    return Dual(level, y, y_dot)
+
+
+def tangent_of(
+    op: Primitive, y: Any, primals: tuple[Any, ...], dots: tuple[NDArray | None, ...], statics: tuple[Any, ...]
+) -> Any:
+    """The tangent of y = op(primals), or None where no operand's tangent reaches it."""
+    if op.untracked or all(dot is None for dot in dots):
+        return None
+    with np.errstate(all="ignore"):
+        if op.partials is not None:
+            return _elementwise_tangent(op, y, primals, dots, statics)
+        if op.linear == "jointly":
+            parts = tuple(_zeros_like(x) if dot is None else dot for x, dot in zip(primals, dots, strict=True))
+            return op.call(*((parts,) if op.variadic else parts), *statics)
+        if op.linear == "each":
+            return _multilinear_tangent(op, primals, dots, statics)
+        shapes = tuple(np.shape(plain(x)) for x in primals)
+        if op.jvps is not None:
+            slots = (RECORDED, None, y, *primals, *shapes, *statics, *dots)
+            return _sum(push(slots) for push, dot in zip(op.pushes, dots, strict=True) if dot is not None and push)
+        if op.jvp is not None:
+            rule = op.reader(op.jvp)
+            assert rule is not None
+            if op.variadic:
+                return rule((RECORDED, None, y, primals, shapes, *statics, dots))
+            return rule((RECORDED, None, y, *primals, *shapes, *statics, *dots))
+        return _transposed_tangent(op, y, primals, dots, statics)
+
+
+def _zeros_like(x: Any) -> Any:
+    return new_array(np.zeros_like(plain(x)))
+
+
+def _sum(parts: Any) -> Any:
+    total = None
+    for part in parts:
+        if part is not None:
+            total = part if total is None else total + part
+    return total
+
+
+def _elementwise_tangent(
+    op: Primitive, y: Any, primals: tuple[Any, ...], dots: tuple[NDArray | None, ...], statics: tuple[Any, ...]
+) -> Any:
+    """Σ ∂y/∂x · x_dot, in plain arrays where nothing is recorded or traced."""
+    F = RECORDED
+    everything = (y, *primals, *dots)
+    if all(x.__class__ is not Dual and getattr(x, "node", None) is None for x in everything):
+        F = PLAIN
+        y, *rest = map(plain, everything)
+        primals, dots = tuple(rest[: len(primals)]), tuple(rest[len(primals) :])
+    slots = (F, None, y, *primals, *statics)
+    parts = []
+    for partial, dot in zip(op.pulls, dots, strict=True):
+        if dot is None or partial is None:
+            continue
+        d = partial(slots)
+        if d.__class__ is int:
+            if d:
+                parts.append(dot if d == 1 else -dot if d == -1 else dot * d)
+        elif op.selects:
+            parts.append(F.where(plain(d) != 0, d * dot, 0.0))
+        else:
+            parts.append(d * dot)
+    return _sum(parts)
+
+
+def _multilinear_tangent(
+    op: Primitive, primals: tuple[Any, ...], dots: tuple[NDArray | None, ...], statics: tuple[Any, ...]
+) -> Any:
+    parts = []
+    for i, dot in enumerate(dots):
+        if dot is not None:
+            replaced = (*primals[:i], dot, *primals[i + 1 :])
+            parts.append(op.call(*((replaced,) if op.variadic else replaced), *statics))
+    return _sum(parts)
+
+
+def _transposed_tangent(
+    op: Primitive, y: Any, primals: tuple[Any, ...], dots: tuple[NDArray | None, ...], statics: tuple[Any, ...]
+) -> Any:
+    """The tangent from the vjp alone: the vjp is linear in g, and its own transpose is the jvp."""
+    from ndgrad.autograd import grad, record
+
+    several = isinstance(y, tuple)
+    with record():
+        parts = y if several else (y,)
+        leaves = [new_array(np.zeros(part.shape, part.dtype)) for part in parts]
+        for leaf in leaves:
+            leaf.attach_grad()
+        shapes = tuple(np.shape(plain(x)) for x in primals)
+        g = tuple(leaves) if several else leaves[0]
+        if op.variadic:
+            slots: tuple[Any, ...] = (RECORDED, g, y, primals, shapes, *statics)
+        else:
+            slots = (RECORDED, g, y, *primals, *shapes, *statics)
+        if op.vjp is not None:
+            rule = op.reader(op.vjp)
+            assert rule is not None
+            bars = rule(slots)
+        else:
+            bars = [pull(slots) if pull and dot is not None else None for pull, dot in zip(op.pulls, dots, strict=True)]
+        pairs = [(bar, dot) for bar, dot in zip(bars, dots, strict=True) if bar is not None and dot is not None]
+        heads = [bar for bar, _ in pairs]
+        tangents = grad(heads, leaves, [dot for _, dot in pairs], create_graph=True)
+    return tuple(tangents) if several else tangents[0]
+
+
+def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of `function` at `primals` and its derivative along `tangents`, in one forward pass.
+
+    Returns (y, y_dot), both NDArrays (tuples where the function returns a tuple); y_dot has y's shape.
+    Memory is constant in the length of the computation. E404 if a tangent's shape is not its primal's.
+    """
+    from ndgrad.ndarray import array
+
+    STATE.traces += 1
+    level = STATE.traces
+    try:
+        duals = []
+        for primal, tangent in zip(primals, tangents, strict=True):
+            x = primal if isinstance(primal, NDArray) else array(primal)
+            t = tangent if isinstance(tangent, NDArray) else array(tangent, dtype=x.dtype)
+            if t.shape != x.shape:
+                raise problems.head_does_not_fit(t.shape, x.shape)
+            duals.append(Dual(level, x, t))
+        y = function(*duals)
+    finally:
+        STATE.traces -= 1
+    if isinstance(y, tuple):
+        return tuple(_split(part, level)[0] for part in y), tuple(_split(part, level)[1] for part in y)
+    return _split(y, level)
+
+
+def _split(y: Any, level: int) -> tuple[Any, Any]:
+    if isinstance(y, Dual) and y.level == level:
+        return y.primal, y.tangent
+    return y, _zeros_like(y)
