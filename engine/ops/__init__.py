@@ -9,11 +9,22 @@ A new operation is an entry in one of the modules here; nothing else has to know
 
 from __future__ import annotations
 
-from ndgrad.ops import arithmetic, elementwise, indexing, linalg, reductions, shape
+from ndgrad.ops import arithmetic, creation, elementwise, indexing, linalg, reductions, shape
 from ndgrad.ops.methods import install
 from ndgrad.primitive import REGISTRY, Primitive
 
-__all__ = ["REGISTRY", "arithmetic", "elementwise", "find", "indexing", "linalg", "names", "reductions", "shape"]
+__all__ = [
+    "REGISTRY",
+    "arithmetic",
+    "creation",
+    "elementwise",
+    "find",
+    "indexing",
+    "linalg",
+    "names",
+    "reductions",
+    "shape",
+]
 
 install()
 

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from ndgrad import autograd, nd
 from ndgrad.errors import Error
 from ndgrad.ndarray import NDArray

@@ -6,11 +6,12 @@ CASES what operands and parameters to draw.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+
 from ndgrad import autograd, nd
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import REGISTRY
@@ -30,6 +31,7 @@ CASES: dict[str, list[tuple[list[tuple[int, ...]], dict[str, Any]]]] = {
     "transpose": [([(2, 3)], {}), ([(2, 3, 4)], {"axes": (1, 2, 0)})],
     "broadcast_to": [([(3,)], {"shape": (2, 3)}), ([(2, 1)], {"shape": (4, 2, 3)})],
     "stack": [([(2, 3), (2, 3), (2, 3)], {"axis": 1}), ([()] * 2, {})],
+    "float": [([(3,)], {})],
     "astype": [([(3,)], {"dtype": "float64"})],
     "index": [
         ([(4, 3)], {"key": 1}),
@@ -55,7 +57,13 @@ CASES: dict[str, list[tuple[list[tuple[int, ...]], dict[str, Any]]]] = {
         ([(5, 2, 3), (3,)], {}),
         ([(2, 1, 2, 3), (4, 3, 2)], {}),
     ],
-    "dot": [([(3,), (3,)], {}), ([(2, 3), (3,)], {}), ([(2, 4, 3), (5, 3, 2)], {}), ([(), (3,)], {}), ([(3,), (3, 2)], {})],
+    "dot": [
+        ([(3,), (3,)], {}),
+        ([(2, 3), (3,)], {}),
+        ([(2, 4, 3), (5, 3, 2)], {}),
+        ([(), (3,)], {}),
+        ([(3,), (3, 2)], {}),
+    ],
 }
 
 ELEMENTWISE = [op for op in REGISTRY.values() if op.elementwise and not op.untracked]
@@ -84,6 +92,12 @@ def draws() -> list[Any]:
         for i, (shapes, statics) in enumerate(CASES[op.name]):
             made.append(pytest.param((op, [rng.uniform(-2, 2, s) for s in shapes], statics), id=f"{op.name}-{i}"))
     return made
+
+
+@pytest.fixture(autouse=True)
+def double_precision() -> Iterator[None]:
+    with autograd.default_dtype("float64"):
+        yield
 
 
 every_operation = pytest.mark.parametrize("drawn", draws())

@@ -1,0 +1,110 @@
+"""Arrays from nothing: zeros, ones, ranges. No operands, so nothing to differentiate.
+
+Floats are of the default dtype unless `dtype` says otherwise; ranges of integers are integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ndgrad.ops.shape import as_shape
+from ndgrad.primitive import NoDerivative, primitive
+from ndgrad.tape import STATE
+
+_CONSTANT = NoDerivative("the result does not depend on the values")
+
+
+def _dtype(dtype: Any) -> Any:
+    return STATE.float_dtype if dtype is None else np.dtype(dtype)
+
+
+zeros = primitive(
+    "zeros",
+    value=lambda F, shape, dtype=None: np.zeros(as_shape(shape), _dtype(dtype)),
+    vjps=[],
+    example="zeros(3) -> [0, 0, 0]",
+)
+ones = primitive(
+    "ones",
+    value=lambda F, shape, dtype=None: np.ones(as_shape(shape), _dtype(dtype)),
+    vjps=[],
+    example="ones((1, 2)) -> [[1, 1]]",
+)
+full = primitive(
+    "full",
+    value=lambda F, shape, fill_value, dtype=None: np.full(as_shape(shape), fill_value, _dtype(dtype)),
+    vjps=[],
+    example="full(2, 7) -> [7, 7]",
+)
+eye = primitive(
+    "eye",
+    value=lambda F, N, M=None, k=0, dtype=None: np.eye(N, M, k, _dtype(dtype)),
+    vjps=[],
+    example="eye(2) -> [[1, 0], [0, 1]]",
+)
+
+
+def _arange(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
+    low, high = (0, start) if stop is None else (start, stop)
+    made = np.arange(low, high, step)
+    if dtype is None and made.dtype.kind == "f":
+        dtype = STATE.float_dtype
+    return made if dtype is None else made.astype(dtype)
+
+
+arange = primitive(
+    "arange",
+    value=lambda F, start, stop=None, step=1, dtype=None: _arange(start, stop, step, dtype),
+    vjps=[],
+    example="arange(1, 4) -> [1, 2, 3]",
+)
+linspace = primitive(
+    "linspace",
+    value=lambda F, start, stop, num=50, endpoint=True: np.linspace(
+        start, stop, num, endpoint, dtype=STATE.float_dtype
+    ),
+    vjps=[],
+    example="linspace(0, 1, 3) -> [0, 0.5, 1]",
+)
+zeros_like = primitive(
+    "zeros_like",
+    value=lambda F, x: F.zeros_like(x),
+    vjps=[_CONSTANT],
+    shape=lambda x: x,
+    example="zeros_like([1, 2]) -> [0, 0]",
+)
+ones_like = primitive(
+    "ones_like",
+    value=lambda F, x: F.ones_like(x),
+    vjps=[_CONSTANT],
+    shape=lambda x: x,
+    example="ones_like([1, 2]) -> [1, 1]",
+)
+
+# Conversions
+
+float_ = primitive(
+    "float",
+    value=lambda F, x: np.asarray(x).astype(STATE.float_dtype)[()],
+    vjps=[lambda g: g],
+    linear="jointly",
+    routes=True,
+    shape=lambda x: x,
+    example="float([True, False]) -> [1, 0]",
+)
+int_ = primitive(
+    "int",
+    value=lambda F, x: np.asarray(x).astype(np.int64)[()],
+    vjps=[NoDerivative("integers carry no gradient")],
+    shape=lambda x: x,
+    example="int([1.7, -1.7]) -> [1, -1]",
+)
+bool_ = primitive(
+    "bool",
+    value=lambda F, x: np.asarray(x).astype(np.bool_)[()],
+    vjps=[NoDerivative("the result is true or false")],
+    shape=lambda x: x,
+    example="bool([0, 2]) -> [False, True]",
+)
