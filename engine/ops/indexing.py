@@ -102,6 +102,7 @@ def _scatter_entry(name: str) -> Primitive:
         vjps=[lambda F, g, key: F.index(g, key)],
         linear="jointly",
         routes=True,
+        written="({x} at [{key}])",
         internal=True,
     )
 

@@ -61,7 +61,7 @@ matmul = primitive(
     vjps=[_matmul_left, _matmul_right],
     linear="each",
     shape=product_shape,
-    written="{a}·{b}",
+    written="{a} @ {b}",
     precedence=60,
     example="matmul([[1, 2], [3, 4]], [1, 1]) -> [3, 7]",
 )

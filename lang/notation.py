@@ -1,0 +1,343 @@
+"""Terms: symbolic arrays that remember how they were made, and carry their value along.
+
+An operation's own rule, run over terms instead of arrays, returns the derivative as mathematics,
+so what `explain` shows can never be another rule than the one that computed the number. Since a
+term holds its value too, every formula is checked as it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ndgrad.namespace import PLAIN
+from ndgrad.ops import REGISTRY
+from ndgrad.primitive import Primitive
+
+ATOM = 100
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def subscripted(name: str, number: int) -> str:
+    """`x` for 0, `x₁`, `x₂`, … for the values that a name is bound to later."""
+    return name if number == 0 else name + str(number).translate(_SUBSCRIPTS)
+
+
+def superscript(number: int) -> str:
+    return str(number).translate(_SUPERSCRIPTS)
+
+
+class Term:
+    """An expression with its value: a number, a name, or an operation on terms."""
+
+    __slots__ = ("args", "name", "number", "op", "statics", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        name: str = "",
+        op: Primitive | None = None,
+        args: tuple[Any, ...] = (),
+        statics: tuple[Any, ...] = (),
+        number: float | None = None,
+    ) -> None:
+        self.value = value
+        self.name = name
+        self.number = number  # what is written, where the value is that number in every entry
+        self.op = op
+        self.args = args
+        self.statics = statics
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.asarray(self.value).dtype
+
+    def astype(self, dtype: Any) -> Term:
+        return self
+
+    def __add__(self, other: Any) -> Term:
+        return made("add", self, other)
+
+    def __radd__(self, other: Any) -> Term:
+        return made("add", other, self)
+
+    def __sub__(self, other: Any) -> Term:
+        return made("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Term:
+        return made("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Term:
+        return made("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Term:
+        return made("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Term:
+        return made("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Term:
+        return made("divide", other, self)
+
+    def __pow__(self, other: Any) -> Term:
+        return made("power", self, other)
+
+    def __rpow__(self, other: Any) -> Term:
+        return made("power", other, self)
+
+    def __matmul__(self, other: Any) -> Term:
+        return made("matmul", self, other)
+
+    def __neg__(self) -> Term:
+        return made("negative", self)
+
+    def __str__(self) -> str:
+        return text_of(self)[0]
+
+    def __repr__(self) -> str:
+        return f"<Term {self}>"
+
+
+def term_of(value: Any) -> Term:
+    """A term for a bare number or array."""
+    if isinstance(value, Term):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return Term(value, number=value)
+    array = np.asarray(value)
+    return Term(value, number=array.item()) if array.ndim == 0 else Term(array, name=named_constant(array))
+
+
+def named_constant(array: Any) -> str:
+    """How an array without a name is written: whole when it is small, else by its shape."""
+    if array.size <= 4:
+        return np.array2string(array, separator=", ", precision=4).replace("\n", "")
+    return f"⟨{'×'.join(map(str, array.shape))} constant⟩"
+
+
+class SymbolicNamespace:
+    """F over terms: every operation by name."""
+
+    def __getattr__(self, name: str) -> Callable[..., Term]:
+        if name not in REGISTRY:
+            raise AttributeError(name)
+        return lambda *args, **named: made(name, *args, **named)
+
+
+SYMBOLIC: Any = SymbolicNamespace()
+
+# Operations that notation leaves out: they only repeat or retype what is there.
+_UNWRITTEN = frozenset({"broadcast_to", "positive", "astype", "float"})
+
+
+def made(name: str, *args: Any, **named: Any) -> Term:
+    """The operation applied to terms, value and all, with what is plainly superfluous left out."""
+    from ndgrad.apply import bind
+
+    op = REGISTRY[name]
+    operands, statics = bind(op, args, named)
+    terms = tuple(map(term_of, operands[0])) if op.variadic else tuple(map(term_of, operands))
+    values = tuple(t.value for t in terms)
+    with np.errstate(all="ignore"):
+        value = op.value(PLAIN, *((values,) if op.variadic else values), *statics)
+    if hasattr(value, "dense"):
+        value = value.dense()
+    return noted(name, terms, value, statics)
+
+
+def noted(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ...] = ()) -> Term:
+    """The shortest plain way to write the operation on `terms`, standing for `value`."""
+    simpler = _simpler(name, terms, value, statics)
+    return simpler if simpler is not None else Term(value, op=REGISTRY[name], args=terms, statics=statics)
+
+
+def _valued(term: Term, value: Any) -> Term:
+    """`term` as it is written, standing for `value` (which may be it, broadcast)."""
+    return Term(value, term.name, term.op, term.args, term.statics, term.number)
+
+
+def _number(number: float, value: Any) -> Term:
+    return Term(value, number=number)
+
+
+def _same_but_for_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return [n for n in a if n != 1] == [n for n in b if n != 1]
+
+
+def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ...]) -> Term | None:
+    """A shorter way to write it, if one is plain to see."""
+    numbers = [t.number for t in terms]
+    if name in _UNWRITTEN and terms:
+        return _valued(terms[0], value)
+    if name == "sum" and _is(terms[0], "negative"):
+        inside = Term(-value, op=REGISTRY["sum"], args=terms[0].args, statics=statics)
+        return noted("negative", (inside,), value)
+    if name == "reshape" and _same_but_for_ones(terms[0].shape, np.shape(value)):
+        return _valued(terms[0], value)
+    if name == "negative":
+        if numbers[0] is not None:
+            return _number(-numbers[0], value)
+        inner = terms[0]
+        if _is(inner, "negative"):
+            return _valued(inner.args[0], value)
+        if _is(inner, "multiply") and inner.args[0].number is not None:
+            return noted("multiply", (_number(-inner.args[0].number, value), inner.args[1]), value)
+        return None
+    if len(terms) != 2 or name not in ("add", "subtract", "multiply", "divide", "power"):
+        return None
+    (a, b), (m, n) = terms, numbers
+    if m is not None and n is not None:
+        with np.errstate(all="ignore"):
+            return _number(float(REGISTRY[name].value(PLAIN, np.float64(m), np.float64(n))), value)
+    if name == "multiply":
+        return _simpler_product(a, b, m, n, value)
+    if name == "add":
+        if m == 0:
+            return _valued(b, value)
+        if n == 0:
+            return _valued(a, value)
+        if m is not None:
+            return noted("add", (b, a), value)  # numbers come last
+        if _is(b, "negative"):
+            return noted("subtract", (a, b.args[0]), value)
+    if name == "subtract" and n == 0:
+        return _valued(a, value)
+    if name in ("divide", "power") and n == 1:
+        return _valued(a, value)
+    return None
+
+
+def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: Any) -> Term | None:
+    if n is not None:
+        return noted("multiply", (b, a), value)  # numbers come first
+    if m == 0:
+        return _number(0, value)
+    if m == 1:
+        return _valued(b, value)
+    if m == -1:
+        return noted("negative", (b,), value)
+    if _is(a, "negative"):
+        return noted("negative", (noted("multiply", (a.args[0], b), value),), value)
+    if _is(b, "negative"):
+        return noted("negative", (noted("multiply", (a, b.args[0]), value),), value)
+    if _is(b, "multiply") and b.args[0].number is not None:
+        first = b.args[0]
+        if m is not None:
+            return noted("multiply", (_number(m * first.number, value), b.args[1]), value)
+        return noted("multiply", (first, noted("multiply", (a, b.args[1]), value)), value)
+    if _is(a, "multiply") and a.args[0].number is not None and m is None:
+        return noted("multiply", (a.args[0], noted("multiply", (a.args[1], b), value)), value)
+    return None
+
+
+def _is(term: Term, name: str) -> bool:
+    return term.op is not None and term.op.name == name
+
+
+def text_of(term: Term) -> tuple[str, int]:
+    """The notation of a term, and how tightly it binds."""
+    if term.op is None:
+        if term.number is None:
+            return term.name, ATOM
+        return shown_number(term.number), 70 if term.number < 0 else ATOM
+    op = term.op
+    if op.name == "power" and term.args[1].number is not None and float(term.args[1].number).is_integer():
+        base = parenthesised(term.args[0], op.precedence + 1)
+        return base + superscript(int(term.args[1].number)), op.precedence
+    statics = dict(zip(op.statics, map(_shown_static, term.statics), strict=False))
+    binds = op.precedence
+    operands: dict[str, str] = {}
+    if op.variadic:
+        operands[op.operands[0]] = "[" + ", ".join(text_of(t)[0] for t in term.args) + "]"
+    else:
+        for i, (name, arg) in enumerate(zip(op.operands, term.args, strict=True)):
+            # the right operand of - / @ and the base of a power need brackets at equal strength
+            strict = binds < ATOM and (i > 0) != (op.name == "power") and op.name not in ("add", "multiply")
+            operands[name] = text_of(arg)[0] if binds >= ATOM else parenthesised(arg, binds + strict)
+    if binds >= ATOM and op.written == f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})":
+        extra = [
+            f"{p.name}={statics[p.name]}"
+            for p, given in zip(op.signature[op.arity :], term.statics, strict=False)
+            if given is not p.default and given != p.default
+        ]
+        return f"{op.name}({', '.join([*operands.values(), *extra])})", ATOM
+    if op.name == "negative":
+        return "-" + parenthesised(term.args[0], 60), 60
+    if op.name == "transpose":
+        return parenthesised(term.args[0], ATOM) + "ᵀ", ATOM
+    if op.name == "index":
+        operands["x"] = parenthesised(term.args[0], ATOM)
+    return op.written.format(**operands, **statics), binds
+
+
+def parenthesised(term: Term, strength: int) -> str:
+    """The notation of `term`, in brackets if it binds less tightly than `strength`."""
+    text, binds = text_of(term)
+    return text if binds >= strength else f"({text})"
+
+
+def shown_number(value: Any) -> str:
+    """A number as a person writes it: 2 for 2.0, six digits otherwise."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int) or (np.isfinite(value) and float(value).is_integer() and abs(value) < 1e15):
+        return str(int(value))
+    return f"{value:.6g}"
+
+
+def _shown_static(value: Any) -> str:
+    if isinstance(value, slice):
+        parts = ["" if v is None else str(v) for v in (value.start, value.stop)]
+        return ":".join([*parts, str(value.step)] if value.step is not None else parts)
+    if isinstance(value, tuple) and any(isinstance(v, slice) or v is Ellipsis or v is None for v in value):
+        return ", ".join(map(_shown_static, value))
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, np.ndarray):
+        return named_constant(value)
+    return str(value)
+
+
+def partials_of(op: Primitive, g: Term, y: Term, operands: tuple[Term, ...], statics: tuple[Any, ...]) -> list[Any]:
+    """Each operand's cotangent as a term, from the operation's own rules; None where there is none."""
+    shapes = tuple(t.shape for t in operands)
+    if op.elementwise:
+        slots: tuple[Any, ...] = (SYMBOLIC, g, y, *map(_bare, operands), *statics)
+        found: list[Any] = []
+        for pull in op.pulls:
+            d = None if pull is None else pull(slots)
+            zero = d is None or (d.__class__ is int and d == 0)
+            found.append(None if zero else g * d)
+        return found
+    if op.variadic:
+        slots = (SYMBOLIC, g, y, operands, shapes, *statics)
+    else:
+        slots = (SYMBOLIC, g, y, *operands, *shapes, *statics)
+    if op.vjp is not None:
+        rule = op.reader(op.vjp)
+        assert rule is not None
+        return list(rule(slots))
+    return [None if pull is None else pull(slots) for pull in op.pulls]
+
+
+def _bare(term: Term) -> Any:
+    """Numbers go to rules as numbers, as they do in a run."""
+    return term.value if term.number is not None else term
+
+
+def applied(op: Primitive, operands: tuple[Term, ...], statics: tuple[Any, ...], value: Any) -> Term:
+    """The term of a recorded operation with the value it had."""
+    if op.name in _UNWRITTEN:
+        return _valued(operands[0], value)
+    return Term(value, op=op, args=operands, statics=statics)
