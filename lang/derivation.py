@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.apply import OUTPUT
-from ndgrad.errors import Span
-from ndgrad.frozen import Frozen
+from ndgrad.lang.derivation_data import BackwardStep, Binding, Derivation, ForwardStep
 from ndgrad.lang.notation import Term, applied, made, parenthesised, partials_of, subscripted, superscript, term_of
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
@@ -21,71 +20,6 @@ from ndgrad.sweep import nodes_below
 from ndgrad.tape import Node
 
 LONGEST_CHAIN = 400  # characters of a chain-rule line that a person still reads
-
-
-class ForwardStep(Frozen):
-    """`name = expression`, and the value it had."""
-
-    name: str
-    expression: str
-    value: Any
-    span: Span | None
-
-
-class BackwardStep(Frozen):
-    """How the adjoint of `name` reaches the adjoint of `by`.
-
-    local           ∂name/∂by where one factor says it all, else the vjp with the adjoint in it
-    factor          whether `local` is such a factor
-    local_value     its value (None for a vjp)
-    arriving        the adjoint of `name`, and leaving: its share in the adjoint of `by`
-    rounds          how many equal steps in a row this one stands for
-    """
-
-    name: str
-    by: str
-    local: str
-    factor: bool
-    local_value: Any
-    arriving: Any
-    leaving: Any
-    span: Span | None
-    rounds: int = 1
-
-
-class Derivation(Frozen):
-    """The derivative of `of` by `wrt`, step by step.
-
-    chain        the chain rule in one line, substituted
-    closed_form  the same, simplified in the inputs alone, where that is possible
-    result       the gradient; numeric: the same by central differences, error: the largest difference
-    """
-
-    of: str
-    wrt: str
-    forward: tuple[ForwardStep, ...]
-    path: tuple[Any, ...]
-    backward: tuple[BackwardStep, ...]
-    chain: str
-    closed_form: str | None
-    result: Any
-    along: float | None = None
-    numeric: float | None = None
-
-    def __str__(self) -> str:
-        lines = [f"{s.name} = {s.expression}" for s in self.forward]
-        lines += [f"∂{s.name}/∂{s.by}: {s.local}" for s in self.backward]
-        return "\n".join([*lines, self.chain])
-
-
-class Binding(Frozen):
-    """A value that the program gave a name: the number-th value of that name."""
-
-    name: str
-    number: int
-    value: Any
-    span: Span | None
-    expression: str
 
 
 def derive(
