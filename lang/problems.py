@@ -1,0 +1,426 @@
+"""The language's diagnostics: one builder for each thing that can go wrong, and nowhere else.
+
+A builder returns a `Diagnostic`; `raised` turns diagnostics into the error of their kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ndgrad.errors import (
+    Diagnostic,
+    Error,
+    GradientError,
+    InputError,
+    Label,
+    LimitError,
+    NameError_,
+    ShapeError,
+    Span,
+    SyntaxError_,
+)
+
+_KINDS: dict[str, type[Error]] = {
+    "1": SyntaxError_,
+    "2": NameError_,
+    "3": ShapeError,
+    "4": GradientError,
+    "5": LimitError,
+    "6": InputError,
+}
+
+
+def raised(diagnostics: Diagnostic | Sequence[Diagnostic], operands: tuple[str, ...] = ()) -> Error:
+    """The error that carries these diagnostics; its class is that of the first."""
+    several = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+    return _KINDS[several[0].code[1]](*several, operands=operands)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be."""
+    from difflib import get_close_matches
+
+    names = sorted(set(known))
+    for other in names:
+        if other.lower() == name.lower() and other != name:
+            return other
+    found = get_close_matches(name, names, 1, 0.6 if len(name) > 3 else 0.75)
+    return found[0] if found else None
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    other = closest(name, known)
+    return f"did you mean `{other}`?" if other else None
+
+
+# E1xx: the text is not a program
+
+_SIGNS = {
+    "^": "powers are written with `**`",
+    "&": "combine masks with logical_and(a, b); `and` combines two single conditions",
+    "|": "combine masks with logical_or(a, b); `or` combines two single conditions",
+    "~": "write logical_not(mask), or `not` for a single condition",
+    "!": "write `not x`, or `a != b`",
+    "{": "blocks are made by indentation, and there are no dictionaries",
+    "}": "blocks are made by indentation, and there are no dictionaries",
+    "?": "write `a if condition else b`",
+    "$": None,
+    "\\": "a backslash continues a line only as its last character",
+}
+
+
+def unexpected_character(span: Span) -> Diagnostic:
+    """E101: a character that no part of the language uses."""
+    sign = span.text
+    shown = f"`{sign}`" if sign.isprintable() else f"the character U+{ord(sign):04X}"
+    if sign in "^&|~!":
+        return Diagnostic("E101", f"{shown} is not an operator", (Label(span),), _SIGNS[sign])
+    cure = _SIGNS.get(sign)
+    if cure is None and not sign.isascii():
+        cure = "this may come from copying formatted text; type the character anew"
+    return Diagnostic("E101", f"{shown} has no meaning here", (Label(span),), cure)
+
+
+def string_without_end(span: Span) -> Diagnostic:
+    """E102: a quote that is never closed on its line."""
+    return Diagnostic("E102", "this string has no end", (Label(span, "it starts here"),), "close it on the same line")
+
+
+def missing_colon(span: Span, word: str) -> Diagnostic:
+    """E103: the line that opens a block does not end with a colon."""
+    return Diagnostic("E103", f"a `:` is missing after this `{word}`", (Label(span, "expected here"),))
+
+
+def assignment_in_condition(span: Span, word: str) -> Diagnostic:
+    """E104: `=` where a comparison is meant."""
+    labels = (Label(span, f"this assigns, and `{word}` needs a condition"),)
+    return Diagnostic("E104", "`=` does not compare", labels, "compare with `==`")
+
+
+def unexpected_indent(span: Span) -> Diagnostic:
+    """E105: a line is indented and no block was opened."""
+    cure = "only the block after a line that ends with `:` is indented"
+    return Diagnostic("E105", "this line is indented for no reason", (Label(span),), cure)
+
+
+def missing_block(span: Span, word: str, header: Span) -> Diagnostic:
+    """E105: a block was opened and nothing is in it."""
+    labels = (Label(span, "an indented line is expected here"), Label(header, "the block starts here"))
+    return Diagnostic("E105", f"the block after `{word}` is empty", labels, "write `pass` where nothing is to be done")
+
+
+def unknown_dedent(span: Span) -> Diagnostic:
+    """E105: a line goes back to an indentation that no open block has."""
+    cure = "indent it like an earlier line of the block that it belongs to"
+    return Diagnostic("E105", "this line's indentation fits no block", (Label(span),), cure)
+
+
+def mixed_indent(span: Span) -> Diagnostic:
+    """E105: tabs and spaces mixed so that the blocks depend on the width of a tab."""
+    cure = "use spaces only"
+    return Diagnostic("E105", "tabs and spaces are mixed in the indentation", (Label(span),), cure)
+
+
+def line_ends_early(span: Span, expected: str) -> Diagnostic:
+    """E106: a line or the program stops where something must follow."""
+    return Diagnostic("E106", "this line ends too early", (Label(span, f"{expected} is expected here"),))
+
+
+def unexpected_token(span: Span, expected: str | None, help: str | None = None) -> Diagnostic:
+    """E107: something that cannot stand where it stands."""
+    remark = f"{expected} is expected here" if expected else ""
+    return Diagnostic("E107", f"`{span.text}` cannot stand here", (Label(span, remark),), help)
+
+
+def word_is_taken(span: Span) -> Diagnostic:
+    """E107: a word of the language in the place of a name."""
+    labels = (Label(span, "a name is expected here"),)
+    return Diagnostic("E107", f"`{span.text}` is a word of the language", labels, "choose another name")
+
+
+def not_in_the_language(span: Span) -> Diagnostic:
+    """E107: a statement of Python that the language does not have."""
+    cures = {
+        "import": "all functions are there without an import: write sin(x)",
+        "from": "all functions are there without an import: write sin(x)",
+        "del": "names need not be removed",
+        "use": 'functions of another file cannot be brought in yet; define them here with "def"',
+    }
+    cure = cures.get(span.text)
+    return Diagnostic("E107", f"there is no `{span.text}` in the language", (Label(span),), cure)
+
+
+def bad_target(span: Span, what: str) -> Diagnostic:
+    """E108: an assignment to something that holds no value."""
+    cure = "a name, an index such as x[0], or several names with commas can be assigned to"
+    return Diagnostic("E108", f"{what} cannot be assigned to", (Label(span),), cure)
+
+
+def never_closed(opener: Span) -> Diagnostic:
+    """E109: a bracket without its partner."""
+    return Diagnostic("E109", f"this `{opener.text}` is never closed", (Label(opener),))
+
+
+def never_opened(closer: Span) -> Diagnostic:
+    """E109: a closing bracket too many."""
+    return Diagnostic("E109", f"this `{closer.text}` closes nothing", (Label(closer),))
+
+
+def wrong_bracket(closer: Span, opener: Span) -> Diagnostic:
+    """E109: brackets of two kinds are paired."""
+    labels = (Label(closer, f"`{closer.text}` does not close it"), Label(opener, "opened here"))
+    return Diagnostic("E109", f"`{opener.text}` and `{closer.text}` do not go together", labels)
+
+
+def not_a_number(span: Span, help: str | None = None) -> Diagnostic:
+    """E110: digits and letters run together."""
+    return Diagnostic("E110", f"`{span.text}` is neither a number nor a name", (Label(span),), help)
+
+
+def misplaced(span: Span, word: str, where: str) -> Diagnostic:
+    """E111: a statement that has a meaning only in certain places."""
+    return Diagnostic("E111", f"`{word}` {where}", (Label(span),))
+
+
+def given_twice(span: Span, name: str, what: str, first: Span) -> Diagnostic:
+    """E112: a name is declared twice."""
+    labels = (Label(span, "here again"), Label(first, "first here"))
+    return Diagnostic("E112", f"the {what} `{name}` is given twice", labels)
+
+
+def bad_order(span: Span, what: str) -> Diagnostic:
+    """E112: parameters or arguments in an order that has no meaning."""
+    return Diagnostic("E112", what, (Label(span),))
+
+
+def text_as_value(span: Span) -> Diagnostic:
+    """E113: a string where a value is needed."""
+    return Diagnostic("E113", "a string can only be an argument", (Label(span),))
+
+
+# E2xx: names and calls
+
+
+def unknown_name(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
+    """E201: a name that has no value."""
+    cure = _meant(name, known) or f"give it a value in the program, or bind it: -i {name}=VALUE"
+    return Diagnostic("E201", f"nothing is called `{name}`", (Label(span, "not known here"),), cure)
+
+
+def not_yet(span: Span, name: str) -> Diagnostic:
+    """E201: a name is read before the assignment that gives it a value was reached."""
+    labels = (Label(span, "no value yet"),)
+    return Diagnostic("E201", f"`{name}` is read before it has a value", labels, "assign it on every path to this line")
+
+
+def unknown_function(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
+    """E202: a call of something that is not defined."""
+    return Diagnostic("E202", f"there is no function `{name}`", (Label(span),), _meant(name, known))
+
+
+def unknown_attribute(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
+    """E202: a method or attribute that arrays do not have."""
+    return Diagnostic("E202", f"arrays have no `.{name}`", (Label(span),), _meant(name, known))
+
+
+def not_a_function(span: Span, what: str) -> Diagnostic:
+    """E202: a call of a value that is not a function."""
+    cure = "a product needs `*`" if what != "a tuple" else None
+    return Diagnostic("E202", f"{what} cannot be called", (Label(span, f"this is {what}"),), cure)
+
+
+def missing_input(span: Span, name: str) -> Diagnostic:
+    """E203: an input without default that the caller did not bind."""
+    labels = (Label(span, "declared here, without a default"),)
+    return Diagnostic("E203", f"the input `{name}` has no value", labels, f"bind it: -i {name}=VALUE")
+
+
+def wrong_arguments(span: Span, name: str, reason: str, help: str | None = None) -> Diagnostic:
+    """E204: arguments that do not fit the function."""
+    return Diagnostic("E204", f"`{name}` {reason}", (Label(span),), help)
+
+
+def unknown_option(option: str, name: str, what: str, known: Sequence[str]) -> Diagnostic:
+    """E205: a name given with --grad or --of that the program does not have."""
+    listed = ", ".join(known) if known else "none"
+    cure = _meant(name, known) or f"there are: {listed}"
+    return Diagnostic("E205", f"{option} names `{name}`, which is no {what} of the program", (), cure)
+
+
+def unknown_dtype(span: Span | None, name: str) -> Diagnostic:
+    """E206: a dtype that the language does not have."""
+    labels = () if span is None else (Label(span),)
+    return Diagnostic("E206", f"there is no dtype `{name}`", labels, "the dtypes are float32, float64, int64 and bool")
+
+
+def nothing_to_unpack(span: Span, wanted: int, what: str) -> Diagnostic:
+    """E207: a value that does not unpack into the names on the left."""
+    return Diagnostic("E207", f"{wanted} names cannot be filled from {what}", (Label(span, f"this is {what}"),))
+
+
+def no_output(what: str) -> Diagnostic:
+    """E208: a program without a value to show or to differentiate."""
+    return Diagnostic("E208", what, (), "end the program with `output NAME`, an assignment or an expression")
+
+
+def never_used(name: str, how: str | None, known: Iterable[str]) -> Diagnostic:
+    """W201: a bound name that the program never reads."""
+    bound = f" (bound by {how})" if how else ""
+    other = closest(name, known)
+    cure = f"did you mean `{other}`?" if other else None
+    return Diagnostic("W201", f"the program never uses `{name}`{bound}", (), cure, "warning")
+
+
+# E3xx: shapes, dtypes, indices
+
+
+def wrong_input_shape(span: Span, name: str, got: str, wanted: str, how: str | None) -> Diagnostic:
+    """E302: an input has another shape than the program declares."""
+    labels = (Label(span, f"declared {wanted}, given {got}"),)
+    return Diagnostic(
+        "E302", f"the input `{name}` has the wrong shape", labels, f"it was bound by {how}" if how else None
+    )
+
+
+def sizes_disagree(span: Span, size: str, here: int, first: Span, there: int) -> Diagnostic:
+    """E302: one name of a size stands for two sizes."""
+    labels = (Label(span, f"{size} is {here} here"), Label(first, f"{size} is {there} here"))
+    return Diagnostic("E302", f"the size `{size}` is not the same everywhere", labels)
+
+
+def cannot_index(span: Span, what: str, help: str | None = None) -> Diagnostic:
+    """E303: an index into something that has no entries, or outside of it."""
+    return Diagnostic("E303", what, (Label(span),), help)
+
+
+def not_numbers(op: str, span: Span, what: str) -> Diagnostic:
+    """E305: something that is no number and no array where one is needed."""
+    return Diagnostic("E305", f"`{op}` needs numbers or arrays", (Label(span, f"this is {what}"),))
+
+
+def lossy_write(span: Span, target: str, value: str) -> Diagnostic:
+    """E306: floats written into an array that cannot hold them."""
+    cure = "make the array hold floats first: x = float(x)"
+    return Diagnostic("E306", f"a write into {target} would lose digits of {value}", (Label(span),), cure)
+
+
+def operation_failed(op: str, span: Span, reason: str) -> Diagnostic:
+    """E307: arguments that an operation does not accept."""
+    return Diagnostic("E307", f"`{op}` does not accept these arguments", (Label(span, reason),))
+
+
+def not_one_condition(span: Span, what: str) -> Diagnostic:
+    """E308: a condition with several entries, or none."""
+    labels = (Label(span, f"this is {what}"),)
+    return Diagnostic("E308", "a condition must be one boolean or number", labels, "use all(...) or any(...)")
+
+
+def integer_division_by_zero(span: Span) -> Diagnostic:
+    """E309: an integer divided by the integer 0."""
+    return Diagnostic("E309", "integer division by zero", (Label(span),), "floats divide by zero to inf or nan")
+
+
+def ragged(first: Span, shape: str, other: Span, other_shape: str) -> Diagnostic:
+    """E310: the entries of an array literal have different shapes."""
+    labels = (Label(other, f"this is {other_shape}"), Label(first, f"the first entry is {shape}"))
+    return Diagnostic("E310", "the entries of an array must have the same shape", labels)
+
+
+def not_iterable(span: Span, what: str) -> Diagnostic:
+    """E311: a loop over something that has no first axis."""
+    cure = "loop over range(n), or over the rows of an array"
+    return Diagnostic("E311", f"a loop cannot run over {what}", (Label(span, f"this is {what}"),), cure)
+
+
+def not_an_integer(span: Span, op: str, what: str) -> Diagnostic:
+    """E312: an integer is needed."""
+    return Diagnostic("E312", f"`{op}` needs an integer", (Label(span, f"this is {what}"),))
+
+
+def not_shown(span: Span, what: str) -> Diagnostic:
+    """E313: an output that is neither a number nor an array."""
+    return Diagnostic("E313", "an output must be a number or an array", (Label(span, f"this is {what}"),))
+
+
+def asserted(span: Span, message: str) -> Diagnostic:
+    """E320: an assertion of the program does not hold."""
+    return Diagnostic("E320", message, (Label(span, "this does not hold"),))
+
+
+# E4xx: derivatives
+
+
+def no_gradient_of(name: str, dtype: str, span: Span | None, asked: str) -> Diagnostic:
+    """E401: the derivative of, or by, something that is not a float."""
+    labels = () if span is None else (Label(span, f"`{name}` holds {dtype} values"),)
+    cure = "only float32 and float64 values carry gradients; convert with float(...) or give floats"
+    return Diagnostic("E401", f"{asked} `{name}`, whose values are {dtype}, do not exist", labels, cure)
+
+
+def head_does_not_fit(head: str, of: str, shape: str, span: Span | None) -> Diagnostic:
+    """E404: the adjoint of the output has a shape that does not broadcast to the output's."""
+    labels = () if span is None else (Label(span, f"`{of}` is {shape}"),)
+    cure = "the head is the gradient arriving from above: it needs the output's shape"
+    return Diagnostic("E404", f"the head is {head}, the output `{of}` is {shape}", labels, cure)
+
+
+def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
+    """E406: an argument that depends on a differentiated input, where no derivative is defined."""
+    labels = (Label(span, "this depends on an input to differentiate by"),)
+    return Diagnostic("E406", f"`{op}` has no derivative by its argument `{parameter}`", labels)
+
+
+def not_on_the_path(of: str, name: str) -> Diagnostic:
+    """W401: the output does not depend on a name to differentiate by."""
+    return Diagnostic("W401", f"`{of}` does not depend on `{name}`: its gradient is zero", (), None, "warning")
+
+
+# E5xx: limits
+
+
+def nested_too_deeply(span: Span, limit: int) -> Diagnostic:
+    """E501: brackets, blocks or operators are nested beyond the limit."""
+    cure = "give parts of the expression names of their own"
+    labels = (Label(span, f"more than {limit} levels deep"),)
+    return Diagnostic("E501", "this is nested too deeply", labels, cure)
+
+
+def out_of_memory(span: Span | None) -> Diagnostic:
+    """E502: an array does not fit into memory."""
+    labels = () if span is None else (Label(span),)
+    return Diagnostic("E502", "there is not enough memory for this array", labels)
+
+
+def recursion_too_deep(span: Span | None, name: str, limit: int) -> Diagnostic:
+    """E503: functions call each other beyond the limit."""
+    labels = () if span is None else (Label(span, f"call number {limit + 1} within calls"),)
+    return Diagnostic(
+        "E503", f"`{name}` recurses too deeply", labels, "does the recursion end? a loop has no such limit"
+    )
+
+
+def too_many_steps(span: Span, limit: int) -> Diagnostic:
+    """E504: the run takes more rounds and calls than allowed."""
+    labels = (Label(span, "running here when it was stopped"),)
+    cure = "does the loop end? --max-steps raises the limit"
+    return Diagnostic("E504", f"the run was stopped after {limit} rounds and calls", labels, cure)
+
+
+# E6xx: files and input values
+
+
+def cannot_read_program(path: str, reason: str) -> Diagnostic:
+    """E602: the program's file is not there or not readable."""
+    return Diagnostic("E602", f"cannot read {path}: {reason}")
+
+
+def program_is_not_text(path: str) -> Diagnostic:
+    """E603: the program's file is not UTF-8 text."""
+    return Diagnostic("E603", f"{path} is not a text in UTF-8", (), "a program is plain text, usually NAME.nd")
+
+
+def unsupported_input(name: str, what: str, span: Span | None, how: str | None) -> Diagnostic:
+    """E604: an input value that ndgrad does not compute with."""
+    labels = () if span is None else (Label(span, "declared here"),)
+    cure = "inputs are float32, float64, int64 or bool" + (f"; it was bound by {how}" if how else "")
+    return Diagnostic("E604", f"the input `{name}` is {what}", labels, cure)
