@@ -1,0 +1,98 @@
+"""The commands as one typer application. A command's module is imported when it is called.
+
+A new command is a module in `commands/` with `app`, and its name in COMMANDS.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Literal, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+Action = TypeVar("Action", bound=Callable[..., None])
+COMMANDS = ("run", "eval", "explain")
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+EPILOG = "Examples:\n\nndgrad eval 'x ** 2 + x' -i x=3 --grad x\n\nndgrad run samples/chain.nd --grad x"
+
+
+def markup() -> Literal["rich"] | None:
+    """Rich help on a terminal, plain help elsewhere: rich is not even imported there."""
+    return "rich" if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else None
+
+
+class Command(TyperCommand):
+    """A command whose plain help is grouped by panels, as the rich help is."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_argument = parameter.param_type_name == "argument"
+                panel = getattr(parameter, "rich_help_panel", None)
+                panels.setdefault(panel or ("Arguments" if is_argument else "Options"), []).append(record)
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)
+
+
+class Group(TyperGroup):
+    """The group of all commands, each known by name before it is imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"ndgrad.cli.commands.{cmd_name}")
+        return get_command(module.app)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            cure = f"; did you mean {near[0]}?" if near else ""
+            ctx.fail(f"no such command: {args[0]}{cure}")
+        return super().resolve_command(ctx, args)
+
+
+def single(help: str, *examples: str) -> tuple[typer.Typer, Callable[[Action], Action]]:
+    """The application of one command, and the decorator for its function."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=markup())
+    epilog = "Examples:\n\n" + "\n\n".join(examples)
+    return app, app.command(
+        cls=Command, context_settings=dict(SETTINGS), help=help, epilog=epilog, no_args_is_help=True
+    )
+
+
+def command() -> Any:
+    """The whole command line, ready to be called with arguments."""
+    app = typer.Typer(
+        cls=Group,
+        context_settings=dict(SETTINGS),
+        rich_markup_mode=markup(),
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def ndgrad(
+        version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+    ) -> None:
+        """Differentiate array programs: values, gradients, and the chain rule that made them."""
+        if version:
+            from ndgrad import __version__
+
+            print(f"ndgrad {__version__}")
+            raise typer.Exit
+
+    return get_command(app)

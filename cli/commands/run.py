@@ -1,0 +1,38 @@
+"""`ndgrad run`: run a program; print its value and gradients."""
+
+from __future__ import annotations
+
+import typer
+
+from ndgrad.cli import options
+from ndgrad.cli.app import single
+
+app, command = single(
+    "Run the program in FILE: its value and gradients.",
+    "ndgrad run samples/chain.nd --grad x",
+    "ndgrad run samples/head.nd --grad x --head '[[10, 1], [.1, .01]]'",
+)
+
+
+@command
+def run(
+    context: typer.Context,
+    program: options.Program,
+    inputs: options.Inputs = None,
+    grad: options.Grad = None,
+    head: options.Head = None,
+    of: options.Of = None,
+    dtype: options.Dtype = None,
+    format: options.Format = None,
+    output: options.Output = None,
+    precision: options.Precision = None,
+    debug: options.Debug = False,
+) -> None:
+    from ndgrad.cli.job import asked
+    from ndgrad.cli.writing import Report, chosen, write
+    from ndgrad.cli.writing.places import Place
+
+    context.obj.errors_as_json = format == "json"
+    job = asked(program, inputs, grad, head, of, dtype)
+    kind = chosen(format, output, len(job.grad))
+    write(Report(job.result(output), job.name, precision), kind, Place(output))

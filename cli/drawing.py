@@ -1,0 +1,52 @@
+"""Diagnostics on standard error, or as JSON on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from ndgrad.cli.streams import only_ascii, painter
+from ndgrad.errors import Diagnostic, Label
+
+
+def show(diagnostics: Iterable[Diagnostic]) -> None:
+    """Draw each diagnostic on standard error."""
+    from ndgrad.lang.rendering import render
+
+    paint = painter(sys.stderr)
+    ascii = only_ascii(sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.write("\n\n".join(render(d, paint, ascii=ascii) for d in diagnostics) + "\n")
+
+
+def write_json(diagnostics: tuple[Diagnostic, ...]) -> None:
+    """{"error": …} on standard output; further findings under "more"."""
+    import json
+
+    first, *more = map(as_json, diagnostics)
+    if more:
+        first["more"] = more
+    sys.stdout.write(json.dumps({"error": first}, ensure_ascii=only_ascii(sys.stdout)) + "\n")
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "spans": [_span(label) for label in diagnostic.labels],
+        "help": diagnostic.help,
+    }
+
+
+def _span(label: Label) -> dict[str, Any]:
+    span = label.span
+    return {
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "start": span.start,
+        "end": span.end,
+        "text": span.text,
+        "label": label.text,
+    }

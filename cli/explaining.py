@@ -1,0 +1,168 @@
+"""A derivation as text or JSON: forward, path, backward, the chain rule in one line, the result and its check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ndgrad.cli.streams import painter, put
+
+if TYPE_CHECKING:
+    from ndgrad.cli.streams import Paint
+    from ndgrad.errors import Span
+    from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
+
+AGREES = 1e-6  # of the numeric check: central differences are no better
+
+
+def write(derivations: Sequence[Derivation], program: str, format: str, precision: int | None) -> None:
+    """Write the derivations to standard output."""
+    if format == "json":
+        import json
+
+        from ndgrad.cli.streams import only_ascii
+
+        made = {"schema": 1, "program": program, "derivations": [as_object(d) for d in derivations]}
+        put(json.dumps(made, ensure_ascii=only_ascii(sys.stdout)) + "\n")
+        return
+    paint = painter(sys.stdout) or _unpainted
+    put("\n".join("\n".join(lines_of(d, paint, precision)) + "\n" for d in derivations))
+
+
+def _unpainted(text: str, role: str) -> str:
+    return text
+
+
+def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = None) -> list[str]:
+    """The derivation for people."""
+    from ndgrad.cli.writing.table import step_text
+
+    lines = [paint("forward", "title"), *_table([_forward(s, precision) for s in d.forward], paint)]
+    if d.path:
+        lines += ["", paint("path", "title"), *(f"  {step_text(step)}" for step in d.path)]
+    lines += ["", paint("backward", "title")]
+    for step in d.backward:
+        lines += _backward(step, d.of, paint, precision)
+    lines += ["", paint("chain rule", "title"), f"  {d.chain}"]
+    if d.closed_form:
+        lines.append(f"  {' ' * _equals(d.chain)}= {d.closed_form.removeprefix('= ')}")
+    lines += ["", paint("result", "title"), *_result(d, paint, precision)]
+    return lines
+
+
+def _equals(chain: str) -> int:
+    return max(chain.find("="), 0)
+
+
+def _forward(step: ForwardStep, precision: int | None) -> tuple[str, str, str, str]:
+    from ndgrad.cli.writing import matrices
+
+    said = step.name if step.expression == "input" else f"{step.name} = {step.expression}"
+    return _line(step.span), said, matrices.shape_of(_array(step.value)), matrices.short(step.value, precision)
+
+
+def _table(rows: list[tuple[str, str, str, str]], paint: Paint) -> list[str]:
+    """Rows of line, what, shape, value as aligned columns."""
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    lines = []
+    for where, said, shape, value in rows:
+        cells = paint(where.ljust(widths[0]), "faint"), said.ljust(widths[1]), paint(shape.ljust(widths[2]), "faint")
+        lines.append(f"  {'  '.join(cells)}  {value}".rstrip())
+    return lines
+
+
+def _backward(step: BackwardStep, of: str, paint: Paint, precision: int | None) -> list[str]:
+    from ndgrad.cli.writing import matrices
+
+    name = f"∂{step.name}/∂{step.by}"
+    said = f"  {paint(_line(step.span), 'faint')}  " if step.span is not None else "  "
+    indent = " " * (len(_line(step.span)) + 4 if step.span is not None else 2)
+    rounds = f", ×{step.rounds} rounds" if step.rounds > 1 else ""
+    if step.factor:
+        head = f"{said}{paint(name, 'name')} = {step.local}{rounds}"
+        if step.local_value is not None:
+            value = matrices.short(step.local_value, precision)
+            head += f" = {value}" if value != step.local else ""
+    else:
+        head = f"{said}{paint(f'∂{of}/∂{step.by}', 'name')} gets {step.local}{rounds}"
+    arriving, leaving = (matrices.short(a, precision) for a in (step.arriving, step.leaving))
+    return [
+        head,
+        f"{indent}{paint('in ', 'faint')}  ∂{of}/∂{step.name} = {arriving}",
+        f"{indent}{paint('out', 'faint')}  ∂{of}/∂{step.by} {'+' if not step.factor else ''}= {leaving}",
+    ]
+
+
+def _result(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
+    from ndgrad.cli.writing import matrices
+
+    result = _array(d.result)
+    lines = [f"  d{d.of}/d{d.wrt} = {matrices.short(result, precision, longest=90)}"]
+    if d.numeric is not None and d.along is not None:
+        verdict = "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"
+        lines.append(
+            f"  check along a random direction: {matrices.entry(d.along, 10)}, "
+            f"numerically {matrices.entry(d.numeric, 10)}: {paint(verdict, 'help' if agrees(d) else 'warning')}"
+        )
+    return lines
+
+
+def agrees(d: Derivation) -> bool:
+    """Whether the numeric derivative is the computed one, as far as differences can tell."""
+    assert d.along is not None
+    assert d.numeric is not None
+    return abs(d.along - d.numeric) <= AGREES * max(abs(d.along), abs(d.numeric), 1e-6)
+
+
+def _line(span: Span | None) -> str:
+    return f"line {span.line}" if span is not None else ""
+
+
+def _array(value: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(value)
+
+
+def as_object(d: Derivation) -> dict[str, Any]:
+    """The derivation as plain JSON values."""
+    from ndgrad.cli.writing.json_result import nested
+
+    def values(array: Any) -> Any:
+        return None if array is None else nested(_array(array))
+
+    return {
+        "of": d.of,
+        "wrt": d.wrt,
+        "forward": [
+            {"name": s.name, "expression": s.expression, "line": _number(s.span), "value": values(s.value)}
+            for s in d.forward
+        ],
+        "path": [
+            {"line": s.line, "condition": s.condition, "compared": s.compared, "taken": s.taken, "rounds": s.rounds}
+            for s in d.path
+        ],
+        "backward": [
+            {
+                "name": s.name,
+                "by": s.by,
+                "local": s.local,
+                "factor": s.factor,
+                "local_value": values(s.local_value),
+                "arriving": values(s.arriving),
+                "leaving": values(s.leaving),
+                "line": _number(s.span),
+                "rounds": s.rounds,
+            }
+            for s in d.backward
+        ],
+        "chain": d.chain,
+        "closed_form": d.closed_form,
+        "result": values(d.result),
+        "check": None if d.numeric is None else {"along": d.along, "numeric": d.numeric, "agrees": agrees(d)},
+    }
+
+
+def _number(span: Span | None) -> int | None:
+    return None if span is None else span.line

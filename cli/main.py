@@ -1,0 +1,128 @@
+"""The `ndgrad` command: finds the command, and turns whatever goes wrong into an exit code.
+
+0 done · 1 the program or its input is at fault · 2 wrong usage · 3 a check failed · 4 a limit was reached
+5 the device or an optional package is missing · 70 a bug in ndgrad · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ndgrad import __version__
+
+if TYPE_CHECKING:
+    from ndgrad.cli.session import Session
+    from ndgrad.errors import Error
+
+DONE, AT_FAULT, USAGE, LIMIT, BUG, INTERRUPTED = 0, 1, 2, 4, 70, 130
+
+
+def main() -> None:
+    """Run the command that sys.argv asks for, and exit with its code."""
+    import gc
+
+    gc.disable()  # a short start makes no garbage worth a collection; the run turns it on again
+    sys.exit(status(sys.argv[1:]))
+
+
+def status(arguments: list[str]) -> int:
+    """Run one command line; its exit code."""
+    if arguments == ["--version"]:
+        print(f"ndgrad {__version__}")
+        return DONE
+    try:
+        code = _answered(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return DONE
+    except OSError as error:
+        sys.stderr.write(f"ndgrad: cannot write to standard output: {error.strerror or error}\n")
+        _forget_stdout()
+        return AT_FAULT
+
+
+def _answered(arguments: list[str]) -> int:
+    import typer
+
+    from ndgrad.cli.app import command
+    from ndgrad.cli.session import Session
+    from ndgrad.errors import Error
+
+    session = Session(debug="--debug" in arguments)
+    try:
+        code = command().main(args=arguments, prog_name="ndgrad", standalone_mode=False, obj=session)
+        return code if isinstance(code, int) else DONE
+    except Error as error:
+        if session.debug:
+            _traceback()
+        return _reported(error, session)
+    except typer.TyperException as error:
+        return _misused(error)
+    except SystemExit as exit:
+        if isinstance(exit.__context__, BrokenPipeError):  # typer's own answer to a closed pipe
+            raise exit.__context__ from None
+        raise
+    except (typer.Abort, OSError):
+        raise
+    except MemoryError:
+        if session.debug:
+            _traceback()
+        sys.stderr.write("error[E502]: there is not enough memory for this run\n")
+        return LIMIT
+    except Exception as error:
+        return _bug(error, session)
+
+
+def _reported(error: Error, session: Session) -> int:
+    from ndgrad.cli.drawing import show, write_json
+
+    if session.errors_as_json:
+        write_json(error.diagnostics)
+    else:
+        show(error.diagnostics)
+    return error.exit_code
+
+
+def _misused(error: Exception) -> int:
+    """Wrong usage: one line that says what is wrong (or the help, where nothing was asked)."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if "\n" in message or not message:
+        print(message, file=sys.stderr)
+        return USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "ndgrad"
+    near = getattr(error, "possibilities", None)
+    if near:
+        message = f"{getattr(error, 'message', message)}; did you mean {' or '.join(sorted(near))}?"
+    sentence = message[0].lower() + message[1:].removesuffix(".")
+    print(f"{path}: {sentence} ({path} -h shows what there is)", file=sys.stderr)
+    return USAGE
+
+
+def _bug(error: Exception, session: Session) -> int:
+    if session.debug:
+        _traceback()
+    said = str(error).splitlines()[0] if str(error) else ""
+    sys.stderr.write(
+        f"ndgrad: internal error: {type(error).__name__}{': ' if said else ''}{said}\n"
+        f"This is a bug in ndgrad {__version__}, not in your program. Please report it with the command, the program\n"
+        "and what the command prints when --debug is added.\n"
+    )
+    return BUG
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _forget_stdout() -> None:
+    """Nothing more can be written: let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

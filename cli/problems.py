@@ -1,0 +1,114 @@
+"""E6xx as the command line meets them: one builder per problem, and nowhere else.
+
+Wrong usage (exit code 2) is no diagnostic: see `usage`.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from ndgrad.errors import Diagnostic, InputError, Label, Source, Span
+
+
+def usage(message: str) -> NoReturn:
+    """Stop with exit code 2 and one line."""
+    import typer
+
+    raise typer.TyperException(message)
+
+
+def _at(span: Span | None, remark: str = "") -> tuple[Label, ...]:
+    return () if span is None else (Label(span, remark),)
+
+
+def cannot_read(path: str, reason: str, help: str | None = None) -> InputError:
+    """E602: a file is not there or not readable."""
+    return InputError(Diagnostic("E602", f"cannot read {path}: {reason}", help=help))
+
+
+def not_text(path: str) -> InputError:
+    """E603: a file that should be text is not UTF-8."""
+    return InputError(Diagnostic("E603", f"{path} is not a text in UTF-8"))
+
+
+def no_value(span: Span) -> InputError:
+    """E610: a VALUE that is neither a literal nor a file."""
+    cure = "a value is a number, a list such as [[1, 2], [3, 4]], a file (.npy .csv .json), or - for standard input"
+    return InputError(Diagnostic("E610", f"`{span.text}` is neither a number nor a file", _at(span), cure))
+
+
+def unknown_kind(path: str) -> InputError:
+    """E611: a file whose name does not say what it is."""
+    cure = "the kinds are .npy, .csv (also .tsv and .txt) and .json"
+    return InputError(Diagnostic("E611", f"the name {path} does not say what kind of file it is", help=cure))
+
+
+def bad_literal(span: Span, remark: str) -> InputError:
+    """E612: a number or list on the command line that cannot be read."""
+    cure = "numbers and nested lists can be given: 3, [1, 2.5], [[1, nan], [-inf, 4]]"
+    return InputError(Diagnostic("E612", "this value cannot be read", _at(span, remark), cure))
+
+
+def ragged(span: Span, remark: str) -> InputError:
+    """E613: a nested list whose rows differ in length."""
+    return InputError(Diagnostic("E613", "the rows of this value differ in length", _at(span, remark)))
+
+
+def damaged(name: str, reason: str) -> InputError:
+    """E614: a .npy file that does not hold what its header says."""
+    return InputError(Diagnostic("E614", f"{name} is not a whole .npy file: {reason}"))
+
+
+def unsupported_dtype(name: str, dtype: str, why: str) -> InputError:
+    """E601: an array of a kind that ndgrad does not compute with."""
+    cure = "ndgrad computes with float32, float64, int64 and bool"
+    return InputError(Diagnostic("E601", f"{name} holds {why} ({dtype})", help=cure))
+
+
+def not_a_number(span: Span, column: str) -> InputError:
+    """E615: a cell of a table that is no number."""
+    what = f"this is no number, in column {column}" if span.text.strip() else f"a cell of column {column} is empty"
+    cure = "a single column is read with FILE:COLUMN; a missing number is written nan"
+    return InputError(Diagnostic("E615", "the table holds something that is no number", _at(span, what), cure))
+
+
+def uneven_row(span: Span, cells: int, expected: int) -> InputError:
+    """E616: a row of a table with too few or too many cells."""
+    remark = f"{cells} cells, the rows before have {expected}"
+    return InputError(Diagnostic("E616", "the rows of the table differ in length", _at(span, remark)))
+
+
+def no_column(path: str, column: str, known: list[str]) -> InputError:
+    """E617: a column that the table does not have."""
+    cure = f"its columns are: {', '.join(known)}" if known else "its columns have no names; they are counted from 0"
+    return InputError(Diagnostic("E617", f"{path} has no column `{column}`", help=cure))
+
+
+def bad_json(source: Source, position: int, reason: str) -> InputError:
+    """E618: a JSON file that is broken."""
+    start = min(position, max(len(source.text) - 1, 0))
+    return InputError(Diagnostic("E618", "this is not JSON", _at(Span(source, start, start + 1), reason)))
+
+
+def no_array_in_json(name: str, what: str) -> InputError:
+    """E618: JSON that holds something else than numbers."""
+    cure = "a number, a nested list, or what ndgrad itself writes with one gradient can be read"
+    return InputError(Diagnostic("E618", f"{name} holds {what}, not an array of numbers", help=cure))
+
+
+def nothing_there(name: str) -> InputError:
+    """E619: an empty file or an empty pipe."""
+    cure = "did the command before it in the pipe fail?" if name == "standard input" else None
+    return InputError(Diagnostic("E619", f"{name} is empty", help=cure))
+
+
+def cannot_write(path: str, reason: str) -> InputError:
+    """E620: an output file that cannot be written."""
+    return InputError(Diagnostic("E620", f"cannot write {path}: {reason}"))
+
+
+def would_overwrite(path: str, what: str) -> InputError:
+    """E621: the output file is one of the files that the run reads."""
+    return InputError(
+        Diagnostic("E621", f"{path} is not overwritten: it is {what} of this run", help="choose another -o")
+    )

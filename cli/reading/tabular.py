@@ -1,0 +1,135 @@
+"""Tables of numbers as text: CSV with or without a header, columns of plain numbers.
+
+The delimiter is the first of tab, `;`, `|`, `,` that the first line has, else white space. A header is a
+first line with a cell that is no number. Lines that start with # are remarks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import numpy as np
+
+from ndgrad.cli import problems
+from ndgrad.cli.reading import decoded
+from ndgrad.errors import Source, Span
+
+DELIMITERS = "\t;|,"
+
+
+def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any]:
+    """The whole table, or the column `part` (a name of the header, or a number from 0).
+
+    A table of one column is a vector; without a header so is one row, and one number is a scalar.
+    """
+    source = decoded(data, name)
+    lines = [line for line in source.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise problems.nothing_there(name)
+    delimiter = next((d for d in DELIMITERS if d in lines[0]), None)
+    first = _cells(lines[0], delimiter)
+    header = [] if all(map(_is_number, first)) else first
+    body = lines[1:] if header else lines
+    if not body:
+        raise problems.nothing_there(name)
+    chosen = _column_index(header or first, part)
+    if part is not None and chosen is None:
+        raise problems.no_column(name, part, header)
+    table = _numbers(source, lines, body, delimiter, len(first), chosen, header)
+    if chosen is not None or table.shape[1] == 1:
+        table = table[:, 0]
+        return table.reshape(()) if chosen is None and not header and table.size == 1 else table
+    return table[0] if not header and len(table) == 1 else table
+
+
+def _numbers(
+    source: Source,
+    lines: list[str],
+    body: list[str],
+    delimiter: str | None,
+    width: int,
+    chosen: int | None,
+    header: list[str],
+) -> np.ndarray[Any, Any]:
+    """The cells of `body` as float64, rows by columns."""
+    if delimiter is None or not any('"' in line for line in body):
+        uneven = (line for line in body if len(_cells(line, delimiter)) != width) if len(body) < 10_000 else ()
+        if next(iter(uneven), None) is None:
+            try:
+                return np.loadtxt(
+                    body, np.float64, None, delimiter, ndmin=2, usecols=chosen if chosen is None else (chosen,)
+                )
+            except ValueError:
+                pass  # found again below, with the cell's place
+    rows = []
+    for at, line in _places(source.text, body):
+        cells = _cells(line, delimiter)
+        if len(cells) != width:
+            raise problems.uneven_row(Span(source, at, at + len(line)), len(cells), width)
+        row = []
+        for column in range(width) if chosen is None else (chosen,):
+            if not _is_number(cells[column]):
+                start = at + _cell_start(line, delimiter, column)
+                shown = header[column] if header else str(column)
+                raise problems.not_a_number(Span(source, start, start + len(cells[column])), f"`{shown}`")
+            row.append(float(cells[column]))
+        rows.append(row)
+    return np.array(rows, np.float64)
+
+
+def _column_index(columns: list[str], part: str | None) -> int | None:
+    if part is None:
+        return None
+    names = [name.strip() for name in columns]
+    if part in names:
+        return names.index(part)
+    return int(part) if part.isdigit() and int(part) < len(columns) else None
+
+
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True))]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+def _places(text: str, body: list[str]) -> list[tuple[int, str]]:
+    """Each line of `body` with where it starts in `text`."""
+    places = []
+    at = 0
+    waiting = iter(body)
+    line = next(waiting, None)
+    for found in text.splitlines(keepends=True):
+        if line is not None and found.rstrip("\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029") == line and found.strip():
+            places.append((at, line))
+            line = next(waiting, None)
+        at += len(found)
+    return places
+
+
+def _cell_start(line: str, delimiter: str | None, column: int) -> int:
+    """Where the cell of a column starts; quoted delimiters are counted as text."""
+    if delimiter is None:
+        return [m.start() for m in re.finditer(r"\S+", line)][column]
+    at = 0
+    quoted = False
+    for i, sign in enumerate(line):
+        if column == 0:
+            break
+        quoted ^= sign == '"'
+        if sign == delimiter and not quoted:
+            column -= 1
+            at = i + 1
+    while at < len(line) and line[at] in ' "':
+        at += 1
+    return at

@@ -1,0 +1,120 @@
+"""A result for people: the value, each gradient under its name, the path taken, the time."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from ndgrad.cli.streams import as_ascii, colours, columns
+from ndgrad.cli.writing import Report, matrices
+from ndgrad.cli.writing.places import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ndgrad.lang.program import Result
+
+MOST_STEPS = 8
+
+
+def write(report: Report, place: Place) -> None:
+    """On a terminal in colour; elsewhere the same lines without."""
+    buffer = io.StringIO()
+    draw(report.result, console(buffer, colour=place.path is None and colours(sys.stdout)), report.precision)
+    place.write_text(as_ascii(buffer.getvalue()) if place.ascii else buffer.getvalue())
+
+
+def console(file: Any, colour: bool, width: int | None = None) -> Console:
+    """A console that draws into `file`, with colours or with no control codes at all."""
+    system: Any = ("truecolor" if os.environ.get("COLORTERM") in ("truecolor", "24bit") else "256") if colour else None
+    return Console(
+        file=file,
+        width=width or columns(),
+        color_system=system,
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+        _environ={},
+    )
+
+
+def draw(result: Result, console: Console, precision: int | None) -> None:
+    """Print the result on a console."""
+    width = console.width
+    for name, array in result.outputs.items():
+        _array(console, name, array, width, precision)
+    for name, array in result.grads.items():
+        _array(console, derivative_name(result.of or "", name), array, width, precision)
+    if result.path:
+        console.print(_note("path", path_text(result.path)), soft_wrap=False)
+    console.print(_note("time", duration(result.seconds)))
+
+
+def derivative_name(of: str, name: str) -> str:
+    return f"d{of}/d{name}" if of.isidentifier() else f"d({of})/d{name}"
+
+
+def path_text(path: Iterable[Any]) -> str:
+    """The branches taken and the rounds made, in one line."""
+    steps = [step_text(step) for step in path]
+    if len(steps) > MOST_STEPS:
+        more = len(steps) - MOST_STEPS
+        steps = [*steps[:MOST_STEPS], f"… {more} more"]
+    return " · ".join(steps)
+
+
+def step_text(step: Any) -> str:
+    """`line 4: sum(a) < 15 → 10 < 15, true`, or `line 7: 8 rounds`."""
+    if step.rounds is not None:
+        return f"line {step.line}: {step.rounds:,} round{'s' if step.rounds != 1 else ''}"
+    taken = "true" if step.taken else "false"
+    said = "" if step.compared in ("", step.condition, "True", "False") else f"{step.compared}, "
+    return f"line {step.line}: {step.condition} → {said}{taken}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{seconds * 1e3:.1f} ms"
+    return f"{seconds:.2f} s"
+
+
+def _array(console: Console, name: str, array: np.ndarray[Any, Any], width: int, precision: int | None) -> None:
+    title = Text()
+    title.append(name, "bold cyan")
+    title.append(f"  {matrices.shape_of(array)} {array.dtype}", "dim")
+    room = width - 2
+    if array.ndim == 0:
+        title = Text.assemble((name, "bold cyan"), " = ", _numbers(matrices.entry(array.item(), precision)))
+        title.append(f"  {array.dtype}", "dim")
+        console.print(title)
+        console.print()
+        return
+    console.print(title)
+    lines = matrices.lines_of(array, room, precision)
+    for line in lines:
+        console.print(Padding(_numbers(line), (0, 0, 0, 2)), no_wrap=True, overflow="crop")
+    if matrices.is_cut(array, room, precision):
+        console.print(Padding(Text(matrices.statistics(array, precision), "dim"), (0, 0, 0, 2)))
+    console.print()
+
+
+def _numbers(line: str) -> Text:
+    """A line of numbers, with whatever is not finite made visible."""
+    text = Text(line)
+    text.highlight_regex(r"-?\b(nan|inf)\b", "bold red")
+    text.highlight_regex(r"[⎡⎢⎣⎤⎥⎦]|^\[|\]$", "dim")
+    return text
+
+
+def _note(title: str, said: str) -> Text:
+    return Text.assemble((f"{title}  ", "bold"), said)
