@@ -35,7 +35,7 @@ def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any
     body = lines[1:] if header else lines
     if not body:
         raise problems.nothing_there(name)
-    chosen = _column_index(header or first, part)
+    chosen = _column_index(header, len(first), part)
     if part is not None and chosen is None:
         raise problems.no_column(name, part, header)
     table = _numbers(source, lines, body, delimiter, len(first), chosen, header)
@@ -80,13 +80,11 @@ def _numbers(
     return np.array(rows, np.float64)
 
 
-def _column_index(columns: list[str], part: str | None) -> int | None:
-    if part is None:
-        return None
-    names = [name.strip() for name in columns]
-    if part in names:
-        return names.index(part)
-    return int(part) if part.isdigit() and int(part) < len(columns) else None
+def _column_index(header: list[str], width: int, part: str | None) -> int | None:
+    """Where the column is: by its name in the header, else by its number."""
+    if part in header:
+        return header.index(part)
+    return int(part) if part is not None and part.isdecimal() and int(part) < width else None
 
 
 def _cells(line: str, delimiter: str | None) -> list[str]:
