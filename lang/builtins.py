@@ -1,0 +1,94 @@
+"""The names that every program knows: constants, and the functions that are no operations on arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ndgrad.errors import Span
+from ndgrad.lang.values import Lazy, Special, formatted, length, rows, whole
+from ndgrad.ops import find, names
+from ndgrad.primitive import Primitive
+
+CONSTANTS: dict[str, Any] = {
+    "pi": math.pi,
+    "e": math.e,
+    "inf": math.inf,
+    "nan": math.nan,
+    "float32": "float32",
+    "float64": "float64",
+    "int64": "int64",
+}
+
+ATTRIBUTES = ("T", "shape", "size", "ndim", "dtype")
+
+DTYPES: dict[str, str] = {
+    "float32": "float32",
+    "float64": "float64",
+    "int64": "int64",
+    "int": "int64",
+    "bool": "bool",
+}
+
+# Operations that are written with signs or brackets only
+_NOT_BY_NAME = frozenset({"index"})
+
+
+def _range(span: Span, state: Any, *bounds: Any) -> range:
+    start, stop, step = 0, 0, 1
+    numbers = [whole(bound, "range", span) for bound in bounds]
+    if len(numbers) == 1:
+        stop = numbers[0]
+    elif len(numbers) == 2:
+        start, stop = numbers
+    else:
+        start, stop, step = numbers
+    return range(start, stop, step)  # a step of 0 is an error that the caller places
+
+
+def _len(span: Span, state: Any, value: Any) -> int:
+    return length(value, span)
+
+
+def _zip(span: Span, state: Any, *parts: Any) -> Lazy:
+    shortest = min((length(part, span) for part in parts), default=0)
+
+    def start() -> Iterator[Any]:
+        return zip(*[iter(rows(part, span)) for part in parts], strict=False)
+
+    return Lazy(shortest, start)
+
+
+def _enumerate(span: Span, state: Any, value: Any, first: Any = 0) -> Lazy:
+    begin = whole(first, "enumerate", span)
+    return Lazy(length(value, span), lambda: enumerate(rows(value, span), begin))
+
+
+def _print(span: Span, state: Any, *values: Any) -> None:
+    state.show(" ".join([formatted(value) for value in values]))
+
+
+SPECIAL: dict[str, Special] = {
+    special.name: special
+    for special in (
+        Special("len", _len, 1, 1),
+        Special("range", _range, 1, 3),
+        Special("zip", _zip, 1, None),
+        Special("enumerate", _enumerate, 1, 2),
+        Special("print", _print, 0, None),
+    )
+}
+
+
+def builtin(name: str) -> Primitive | Special | None:
+    """The function that `name` means unless the program gives it another meaning."""
+    special = SPECIAL.get(name)
+    if special is not None:
+        return special
+    return None if name in _NOT_BY_NAME else find(name)
+
+
+def function_names() -> list[str]:
+    """All functions that a program may call without defining them."""
+    return sorted({*SPECIAL, *names()} - _NOT_BY_NAME)

@@ -1,0 +1,184 @@
+"""Conditions, and the record of the path that a run took through them.
+
+A condition gives its truth and what was compared, as values; they become text only when the run
+is over. A place in the program that is passed many times keeps its first few passes and then one
+entry per outcome, so that the record stays small however long a loop runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ndgrad.errors import Span
+from ndgrad.frozen import Frozen
+from ndgrad.lang import syntax
+from ndgrad.lang.expressions import Expressions
+from ndgrad.lang.values import Frame, brief, truth
+
+Condition = Callable[[Frame], tuple[bool, Any]]
+
+KEPT = 3  # passes of one place that are kept one by one
+
+
+class PathStep(Frozen):
+    """One decision of a run.
+
+    line, span   where the condition is written; condition is its text
+    kind         "if" (also elif) or "while"
+    compared     the condition with the values in it, such as `10 < 15`; of a loop, the last time
+    taken        whether the block was entered
+    rounds       how many rounds a loop made, None for an if
+    count        how many decisions this entry stands for; the values are those of the last
+    """
+
+    line: int
+    condition: str
+    compared: str
+    taken: bool
+    rounds: int | None
+    span: Span
+    kind: str
+    count: int = 1
+
+
+class Pass:
+    """A decision while the run goes on."""
+
+    __slots__ = ("compared", "count", "kind", "rounds", "span", "taken")
+
+    def __init__(self, span: Span, kind: str, taken: bool, compared: Any, rounds: int | None) -> None:
+        self.span = span
+        self.kind = kind
+        self.taken = taken
+        self.compared = compared
+        self.rounds = rounds
+        self.count = 1
+
+
+class Path:
+    """The decisions of a run, in the order of their first entries."""
+
+    __slots__ = ("passes", "places")
+
+    def __init__(self) -> None:
+        self.passes: list[Pass] = []
+        self.places: dict[int, list[Any]] = {}
+
+    def note(self, span: Span, kind: str, taken: bool, compared: Any, rounds: int | None = None) -> None:
+        """Record one decision at the condition written at `span`."""
+        seen = self.places.get(span.start)
+        if seen is None:
+            seen = self.places[span.start] = [0, None, None]
+        if seen[0] < KEPT:
+            seen[0] += 1
+            self.passes.append(Pass(span, kind, taken, compared, rounds))
+            return
+        merged = seen[1 + taken]
+        if merged is None:
+            merged = seen[1 + taken] = Pass(span, kind, taken, compared, rounds)
+            self.passes.append(merged)
+            return
+        merged.count += 1
+        merged.compared = compared
+        merged.rounds = rounds
+
+    def steps(self) -> list[PathStep]:
+        """The record, as data."""
+        return [
+            PathStep(p.span.line, condensed(p.span.text), text_of(p.compared), p.taken, p.rounds, p.span, p.kind, p.count)
+            for p in self.passes
+        ]
+
+
+def condensed(text: str) -> str:
+    """Source text on one line."""
+    return " ".join(text.split())
+
+
+def compile_condition(compiler: Expressions, node: syntax.Expression) -> Condition:
+    """The closure that decides `node`: its truth, and (words, values) for the record."""
+    span = node.span
+    if isinstance(node, syntax.Comparison):
+        return _comparison(compiler, node)
+    if isinstance(node, syntax.Logical):
+        parts = [compile_condition(compiler, part) for part in node.operands]
+        stop = node.operator == "or"
+        word = f" {node.operator} "
+
+        def logical(f: Frame) -> tuple[bool, Any]:
+            seen = []
+            taken = not stop
+            for part in parts:
+                taken, compared = part(f)
+                seen.append(compared)
+                if taken is stop:
+                    break
+            return taken, (word, seen)
+
+        return logical
+    if isinstance(node, syntax.Not):
+        inside = compile_condition(compiler, node.operand)
+
+        def negated(f: Frame) -> tuple[bool, Any]:
+            taken, compared = inside(f)
+            return not taken, ("not ", compared)
+
+        return negated
+    value = compiler.compile(node)
+
+    def run(f: Frame) -> tuple[bool, Any]:
+        v = value(f)
+        return truth(v, span), v
+
+    return run
+
+
+class Compared:
+    """The values of a comparison with the signs between them."""
+
+    __slots__ = ("signs", "values")
+
+    def __init__(self, signs: tuple[str, ...], values: list[Any]) -> None:
+        self.signs = signs
+        self.values = values
+
+
+def _comparison(compiler: Expressions, node: syntax.Comparison) -> Condition:
+    links = compiler.links(node)
+    signs = node.operators
+    if len(links) == 1:
+        left, right, compare, span = links[0]
+
+        def single(f: Frame) -> tuple[bool, Any]:
+            a = left(f)
+            b = right(f)
+            value = compare(a, b)
+            return value if value.__class__ is bool else truth(value, span), Compared(signs, [a, b])
+
+        return single
+
+    def run(f: Frame) -> tuple[bool, Any]:
+        values = [links[0][0](f)]
+        for _, right, compare, span in links:
+            values.append(right(f))
+            if not truth(compare(values[-2], values[-1]), span):
+                return False, Compared(signs, values)
+        return True, Compared(signs, values)
+
+    return run
+
+
+def text_of(compared: Any) -> str:
+    """What was compared, with the values written out."""
+    if isinstance(compared, Compared):
+        text = brief(compared.values[0])
+        for sign, value in zip(compared.signs, compared.values[1:], strict=False):
+            text += f" {sign} {brief(value)}"
+        return text
+    if isinstance(compared, tuple) and len(compared) == 2 and compared[0] == "not ":
+        inside = text_of(compared[1])
+        return f"not ({inside})" if " " in inside else f"not {inside}"
+    if isinstance(compared, tuple) and len(compared) == 2 and compared[0] in (" and ", " or "):
+        return str(compared[0]).join([text_of(part) for part in compared[1]])
+    return brief(compared)

@@ -1,0 +1,485 @@
+"""What statements mean: each becomes a closure from a frame to a signal, made once.
+
+A statement gives None, or the signal that leaves the blocks around it: BREAK, CONTINUE, RETURN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ndgrad.errors import Span
+from ndgrad.lang import problems, syntax
+from ndgrad.lang.calls import returning
+from ndgrad.lang.conditions import Path, compile_condition, condensed, text_of
+from ndgrad.lang.expressions import Expressions, operation
+from ndgrad.lang.indexing import compile_key, written
+from ndgrad.lang.inputs import declared
+from ndgrad.lang.scopes import RESULT, STATE, Scope, assigned, target_names
+from ndgrad.lang.values import Frame, Run, described, failed, formatted, rows
+from ndgrad.ndarray import NDArray, array
+from ndgrad.ops import find
+
+BREAK, CONTINUE, RETURN = 1, 2, 3
+
+Store = Callable[[Frame, Any], None]
+
+
+class State:
+    """What a run has done so far.
+
+    given        values bound by the caller, by name; inputs, the arrays made of them
+    wanted       names to differentiate by
+    outputs      what `output` showed, by name, with the place
+    last         names and values of the last statement, where there is no output
+    sizes        what the names in the shapes of inputs stand for, with the place
+    bindings     (name, number, value, span, text) of every assignment, if they are recorded
+    """
+
+    __slots__ = (
+        "bindings",
+        "bound_by",
+        "depth",
+        "given",
+        "inputs",
+        "last",
+        "limit",
+        "outputs",
+        "path",
+        "show",
+        "sizes",
+        "steps",
+        "times",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        given: dict[str, Any],
+        wanted: frozenset[str],
+        limit: int,
+        show: Callable[[str], None],
+        bound_by: dict[str, str],
+        traced: bool,
+    ) -> None:
+        self.given = given
+        self.wanted = wanted
+        self.limit = self.steps = limit
+        self.show = show
+        self.bound_by = bound_by
+        self.depth = 0
+        self.inputs: dict[str, NDArray] = {}
+        self.outputs: dict[str, tuple[Any, Span]] = {}
+        self.last: list[tuple[str, Any, Span]] = []
+        self.sizes: dict[str, tuple[int, Span]] = {}
+        self.path = Path()
+        self.bindings: list[tuple[str, int, Any, Span, str]] | None = [] if traced else None
+        self.times: dict[str, int] = {}
+
+    def bind(self, name: str, value: Any, span: Span, text: str) -> None:
+        """Record that `name` got `value`."""
+        assert self.bindings is not None
+        number = self.times.get(name, -1) + 1
+        self.times[name] = number
+        self.bindings.append((name, number, value, span, text))
+
+
+class Compiler(Expressions):
+    """Makes closures of statements within a scope.
+
+    traced   whether assignments are recorded
+    tail     the statements (by id) of which one is the last that runs
+    """
+
+    def __init__(self, scope: Scope, hidden: frozenset[str], traced: bool, tail: frozenset[int]) -> None:
+        super().__init__(scope, hidden)
+        self.traced = traced
+        self.tail = tail
+
+    def inner(self, scope: Scope) -> Compiler:
+        return Compiler(scope, self.hidden, self.traced, frozenset())
+
+    def block(self, statements: tuple[syntax.Statement, ...]) -> Run:
+        """The closure that runs statements in turn, up to a signal."""
+        closures = tuple([_COMPILE[s.__class__](self, s) for s in statements])
+        if len(closures) == 1:
+            only: Run = closures[0]
+            return only
+
+        def run(f: Frame) -> Any:
+            for closure in closures:
+                signal = closure(f)
+                if signal is not None:
+                    return signal
+            return None
+
+        return run
+
+    # Binding
+
+    def store(self, target: syntax.Expression, place: Span, text: str) -> Store:
+        """The function that puts a value where `target` says; place and text are the value's."""
+        match target:
+            case syntax.Name(name=name):
+                return self._store_name(name, target.span, text)
+            case syntax.TupleLiteral(entries=entries):
+                return self._store_tuple(entries, place, text)
+            case syntax.Index(value=inside):
+                key = compile_key(self, target.key)
+                read = self.compile(inside)
+                store = self.store(inside, place, text)
+                return lambda f, value: store(f, written(read(f), key(f), value, target, place))
+            case _:
+                raise AssertionError(target)
+
+    def _store_name(self, name: str, span: Span, text: str) -> Store:
+        found = self.scope.find(name)
+        assert found is not None
+        assert found[0] == 0
+        slot = found[1]
+        if self.traced:
+
+            def record(f: Frame, value: Any) -> None:
+                f[slot] = value
+                f[STATE].bind(name, value, span, text)
+
+            return record
+
+        def put(f: Frame, value: Any) -> None:
+            f[slot] = value
+
+        return put
+
+    def _store_tuple(self, entries: tuple[syntax.Expression, ...], place: Span, text: str) -> Store:
+        stores = [self.store(entry, place, f"({text})[{i}]") for i, entry in enumerate(entries)]
+        count = len(stores)
+
+        def unpack(f: Frame, value: Any) -> None:
+            if value.__class__ is tuple:
+                parts = value
+            elif isinstance(value, (NDArray, range)) and (len(value) if not isinstance(value, NDArray) else _axis(value)) == count:
+                parts = tuple([row for row in rows(value, place)])
+            else:
+                raise problems.raised(problems.nothing_to_unpack(place, count, described(value)))
+            if len(parts) != count:
+                raise problems.raised(problems.nothing_to_unpack(place, count, described(value)))
+            for store, part in zip(stores, parts, strict=True):
+                store(f, part)
+
+        return unpack
+
+    def assign(self, node: syntax.Assign) -> Run:
+        value = self.compile(node.value)
+        text = condensed(node.value.span.text)
+        final = self.final(node, [name for target in node.targets for name in target_names(target)])
+        if len(node.targets) == 1 and isinstance(node.targets[0], syntax.Name) and not self.traced and not final:
+            found = self.scope.find(node.targets[0].name)
+            assert found is not None
+            slot = found[1]
+
+            def direct(f: Frame) -> None:
+                f[slot] = value(f)
+
+            return direct
+        several = [self._pairwise(target, node.value) or self.store(target, node.value.span, text) for target in node.targets]
+
+        def run(f: Frame) -> None:
+            made = value(f)
+            for store in several:
+                store(f, made)
+            if final:
+                final(f)
+
+        return run
+
+    def _pairwise(self, target: syntax.Expression, value: syntax.Expression) -> Store | None:
+        """a, b = c, d: each name with its own expression, for the record."""
+        if not (isinstance(target, syntax.TupleLiteral) and isinstance(value, syntax.TupleLiteral)):
+            return None
+        if len(target.entries) != len(value.entries):
+            return None
+        pairs = zip(target.entries, value.entries, strict=True)
+        stores = [self.store(t, v.span, condensed(v.span.text)) for t, v in pairs]
+
+        def run(f: Frame, made: Any) -> None:
+            for store, part in zip(stores, made, strict=True):
+                store(f, part)
+
+        return run
+
+    def final(self, node: syntax.Statement, names: list[syntax.Name]) -> Run | None:
+        """What notes the values of a statement that may be the program's last, else None."""
+        if id(node) not in self.tail:
+            return None
+        reads = [(name.name, self.compile(name), name.span) for name in names]
+
+        def note(f: Frame) -> None:
+            f[STATE].last = [(name, read(f), span) for name, read, span in reads]
+
+        return note
+
+    def augmented(self, node: syntax.Augmented) -> Run:
+        target, span = node.target, node.span
+        value = self.compile(node.value)
+        place = node.value.span
+        work = operation(node.operator, span, (target.span, place))
+        text = condensed(f"{target.span.text} {node.operator} {_grouped(node.value)}")
+        final = self.final(node, list(target_names(target)))
+        if isinstance(target, syntax.Index):
+            read, key = self.compile(target.value), compile_key(self, target.key)
+            store = self.store(target.value, place, text)
+            index = find("index")
+            assert index is not None
+            call = index.call
+
+            def entry(f: Frame) -> None:
+                x = read(f)
+                k = key(f)
+                try:
+                    old = call(x, k) if isinstance(x, NDArray) else x
+                except Exception as error:
+                    raise failed(error, "an index", target.span, (target.value.span,)) from None
+                store(f, written(x, k, work(old, value(f)) if isinstance(x, NDArray) else 0, target, place))
+                if final:
+                    final(f)
+
+            return entry
+        current = self.compile(target)
+        keep = self.store(target, place, text)
+        changed = self.apply(node.operator, current, value, syntax.Binary(span, node.operator, target, node.value))
+
+        def run(f: Frame) -> None:
+            keep(f, changed(f))
+            if final:
+                final(f)
+
+        return run
+
+    # Inputs and outputs
+
+    def input(self, node: syntax.Input) -> Run:
+        default = None if node.default is None else self.compile(node.default)
+        store = self._store_name(node.name, node.span, condensed(node.default.span.text) if node.default else "")
+        sizes = {
+            d.size: self._store_name(d.size, d.span, "")
+            for d in node.dims or ()
+            if isinstance(d.size, str) and d.size not in ("_", "...")
+        }
+        final = self.final(node, [])
+        assert final is None
+
+        def run(f: Frame) -> None:
+            state = f[STATE]
+            x, found = declared(node, state, None if default is None else default(f))
+            for name, size in found.items():
+                sizes[name](f, size)
+            store(f, x)
+
+        return run
+
+    def output(self, node: syntax.Output) -> Run:
+        shown = []
+        for part in node.shown:
+            name = part.name
+            if name is None:
+                name = part.value.name if isinstance(part.value, syntax.Name) else condensed(part.value.span.text)
+            store = None if part.name is None else self._store_name(part.name, part.span, condensed(part.value.span.text))
+            shown.append((name, self.compile(part.value), store, part.value.span))
+
+        def run(f: Frame) -> None:
+            outputs = f[STATE].outputs
+            for name, read, store, span in shown:
+                value = read(f)
+                if store is not None:
+                    store(f, value)
+                outputs[name] = (value, span)
+
+        return run
+
+    def evaluate(self, node: syntax.Evaluate) -> Run:
+        value, span = self.compile(node.value), node.span
+        if id(node) in self.tail:
+            name = condensed(span.text)
+
+            def last(f: Frame) -> None:
+                f[STATE].last = [(name, value(f), span)]
+
+            return last
+
+        def run(f: Frame) -> None:
+            value(f)
+
+        return run
+
+    # Control
+
+    def if_(self, node: syntax.If) -> Run:
+        branches = [(compile_condition(self, b.condition), self.block(b.body), b.condition.span) for b in node.branches]
+        otherwise = self.block(node.otherwise) if node.otherwise else None
+
+        def run(f: Frame) -> Any:
+            note = f[STATE].path.note
+            for condition, body, span in branches:
+                taken, compared = condition(f)
+                note(span, "if", taken, compared)
+                if taken:
+                    return body(f)
+            return None if otherwise is None else otherwise(f)
+
+        return run
+
+    def while_(self, node: syntax.While) -> Run:
+        condition, body = compile_condition(self, node.condition), self.block(node.body)
+        span = node.condition.span
+
+        def run(f: Frame) -> Any:
+            state = f[STATE]
+            rounds = 0
+            signal = None
+            while True:
+                taken, compared = condition(f)
+                if not taken:
+                    break
+                state.steps -= 1
+                if state.steps < 0:
+                    raise problems.raised(problems.too_many_steps(span, state.limit))
+                rounds += 1
+                signal = body(f)
+                if signal is BREAK or signal is RETURN:
+                    break
+            state.path.note(span, "while", rounds > 0, compared, rounds)
+            return RETURN if signal is RETURN else None
+
+        return run
+
+    def for_(self, node: syntax.For) -> Run:
+        iterable, place = self.compile(node.iterable), node.iterable.span
+        store, body = self.store(node.target, place, condensed(place.text)), self.block(node.body)
+
+        def run(f: Frame) -> Any:
+            state = f[STATE]
+            for value in rows(iterable(f), place):
+                state.steps -= 1
+                if state.steps < 0:
+                    raise problems.raised(problems.too_many_steps(place, state.limit))
+                store(f, value)
+                signal = body(f)
+                if signal is not None:
+                    if signal is BREAK:
+                        break
+                    if signal is RETURN:
+                        return signal
+            return None
+
+        return run
+
+    def break_(self, node: syntax.Break) -> Run:
+        return lambda f: BREAK
+
+    def continue_(self, node: syntax.Continue) -> Run:
+        return lambda f: CONTINUE
+
+    def pass_(self, node: syntax.Pass) -> Run:
+        return lambda f: None
+
+    def define(self, node: syntax.Define) -> Run:
+        local = tuple(assigned(node.body))
+        make = self.function(
+            node.name, node.parameters, lambda inner: returning(inner.block(node.body)), local
+        )
+        found = self.scope.find(node.name)
+        assert found is not None
+        slot = found[1]
+
+        def run(f: Frame) -> None:
+            f[slot] = make(f)
+
+        return run
+
+    def return_(self, node: syntax.Return) -> Run:
+        if node.value is None:
+            return lambda f: RETURN
+        value = self.compile(node.value)
+
+        def run(f: Frame) -> int:
+            f[RESULT] = value(f)
+            return RETURN
+
+        return run
+
+    def assert_(self, node: syntax.Assert) -> Run:
+        condition, span = compile_condition(self, node.condition), node.condition.span
+        message = None if node.message is None else self.compile(node.message)
+
+        def run(f: Frame) -> None:
+            holds, compared = condition(f)
+            if not holds:
+                text = f"the assertion fails: {text_of(compared)}" if message is None else formatted(message(f))
+                raise problems.raised(problems.asserted(span, text))
+
+        return run
+
+
+def _axis(value: NDArray) -> int:
+    return value.shape[0] if value.shape else -1
+
+
+def _grouped(node: syntax.Expression) -> str:
+    text = node.span.text
+    return text if isinstance(node, (syntax.Name, syntax.Number, syntax.Call, syntax.Index)) else f"({text})"
+
+
+_COMPILE: dict[type, Callable[[Compiler, Any], Run]] = {
+    syntax.Input: Compiler.input,
+    syntax.Output: Compiler.output,
+    syntax.Assign: Compiler.assign,
+    syntax.Augmented: Compiler.augmented,
+    syntax.Evaluate: Compiler.evaluate,
+    syntax.If: Compiler.if_,
+    syntax.While: Compiler.while_,
+    syntax.For: Compiler.for_,
+    syntax.Break: Compiler.break_,
+    syntax.Continue: Compiler.continue_,
+    syntax.Pass: Compiler.pass_,
+    syntax.Define: Compiler.define,
+    syntax.Return: Compiler.return_,
+    syntax.Assert: Compiler.assert_,
+}
+
+
+def tail_of(statements: tuple[syntax.Statement, ...]) -> list[syntax.Statement]:
+    """The statements of which one gives the program its value: the last assignment or expression of each path."""
+    for statement in reversed(statements):
+        match statement:
+            case syntax.Assign() | syntax.Augmented():
+                return [statement]
+            case syntax.Evaluate(value=value):
+                if not _prints(value):
+                    return [statement]
+            case syntax.If(branches=branches, otherwise=otherwise):
+                found = [s for block in (*(b.body for b in branches), otherwise) for s in tail_of(block)]
+                if found:
+                    return found
+            case syntax.While(body=body) | syntax.For(body=body):
+                found = tail_of(body)
+                if found:
+                    return found
+    return []
+
+
+def _prints(value: syntax.Expression) -> bool:
+    return isinstance(value, syntax.Call) and value.function == syntax.Name(value.span, "print")
+
+
+def compile_program(
+    body: syntax.Body, scope: Scope, hidden: frozenset[str], traced: bool
+) -> Run:
+    """The closure that runs a whole program in a frame of `scope`."""
+    shows = any(isinstance(node, syntax.Output) for node in syntax.walk(body))
+    tail = frozenset() if shows else frozenset(id(s) for s in tail_of(body.statements))
+    return Compiler(scope, hidden, traced, tail).block(body.statements)
+
+
+def as_array(value: Any) -> NDArray:
+    """An output as an array; numbers become the default float unless they are booleans."""
+    return value if isinstance(value, NDArray) else array(value)
