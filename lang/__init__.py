@@ -1,7 +1,7 @@
 """The nd language: programs from text, ready to run.
 
-    program = compile("y = x ** 2")
-    program.run({"x": 3.0}, grad=["x"]).grads["x"]
+program = compile("y = x ** 2")
+program.run({"x": 3.0}, grad=["x"]).grads["x"]
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ A rule's value is a `Piece`: its node, the extent of its text (brackets included
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from lark import Token
@@ -124,7 +125,7 @@ class Builder:
 
     def input_statement(self, children: list[Child]) -> Piece:
         dtype, dims, default = None, None, None
-        for before, child in zip(children, children[1:], strict=False):
+        for before, child in pairwise(children):
             if isinstance(child, Piece):
                 if str(before) == ":":
                     dtype, dims = child.node

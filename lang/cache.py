@@ -16,10 +16,10 @@ from ndgrad.errors import Source, Span
 from ndgrad.lang import syntax
 
 try:  # hashlib loads OpenSSL, which takes longer than all the rest of a run's start
-    from _sha2 import sha256
+    from _sha2 import sha256  # type: ignore[import-not-found]
 except ImportError:
     try:
-        from _sha256 import sha256
+        from _sha256 import sha256  # type: ignore[import-not-found]
     except ImportError:
         from hashlib import sha256
 

@@ -86,7 +86,9 @@ class Path:
     def steps(self) -> list[PathStep]:
         """The record, as data."""
         return [
-            PathStep(p.span.line, condensed(p.span.text), text_of(p.compared), p.taken, p.rounds, p.span, p.kind, p.count)
+            PathStep(
+                p.span.line, condensed(p.span.text), text_of(p.compared), p.taken, p.rounds, p.span, p.kind, p.count
+            )
             for p in self.passes
         ]
 

@@ -13,7 +13,7 @@ from ndgrad.errors import Span
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.builtins import ATTRIBUTES, CONSTANTS, builtin
 from ndgrad.lang.scalars import ARITHMETIC, COMPARISONS, OPERATIONS, DivisionByZero, negative
-from ndgrad.lang.scopes import Scope
+from ndgrad.lang.scopes import STATE, Scope
 from ndgrad.lang.values import (
     NUMBERS,
     UNBOUND,
@@ -258,9 +258,18 @@ class Expressions:
         return lambda f: not truth(inside(f), span)
 
     def conditional(self, node: syntax.Conditional) -> Run:
-        condition, then, otherwise = (self.compile(part) for part in (node.condition, node.then, node.otherwise))
+        from ndgrad.lang.conditions import compile_condition
+
+        condition = compile_condition(self, node.condition)
+        then, otherwise = self.compile(node.then), self.compile(node.otherwise)
         span = node.condition.span
-        return lambda f: then(f) if truth(condition(f), span) else otherwise(f)
+
+        def run(f: Frame) -> Any:
+            taken, compared = condition(f)
+            f[STATE].path.note(span, "if", taken, compared)
+            return then(f) if taken else otherwise(f)
+
+        return run
 
     # Calls, entries and attributes
 
@@ -352,7 +361,7 @@ def _is_plain(value: Any) -> bool:
 def _same(a: Any, b: Any, depth: int = 0) -> bool:
     """Equality of tuples, strings and None; an array is equal to nothing but an array of the same entries."""
     if a.__class__ is tuple and b.__class__ is tuple and depth < 32:
-        return len(a) == len(b) and all([_same(x, y, depth + 1) for x, y in zip(a, b, strict=True)])
+        return len(a) == len(b) and all(_same(x, y, depth + 1) for x, y in zip(a, b, strict=True))
     if isinstance(a, NDArray) or isinstance(b, NDArray):
         x, y = plain(a), plain(b)
         if x.__class__ is tuple or y.__class__ is tuple or isinstance(x, str) or isinstance(y, str):

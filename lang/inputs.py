@@ -33,7 +33,7 @@ def taken(name: str, value: Any, dtype: Any, span: Span | None, how: str | None)
         what = "no array: its rows differ in length, or it holds other things than numbers"
         raise problems.raised(problems.unsupported_input(name, what, span, how)) from None
     kind = data.dtype.kind
-    if kind not in "biuf" or data.dtype.itemsize == 2 and kind == "f" or data.dtype.itemsize > 8:
+    if kind not in "biuf" or (data.dtype.itemsize == 2 and kind == "f") or data.dtype.itemsize > 8:
         what = "text" if kind in "US" else f"of dtype {data.dtype}"
         raise problems.raised(problems.unsupported_input(name, what, span, how))
     if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__array__"):
@@ -125,12 +125,16 @@ def _agree(dimension: syntax.Dimension, name: str, size: int, state: State) -> N
     if name not in state.sizes and given is not None and given.size == 1 and int(given.item()) != size:
         raise problems.raised(
             problems.wrong_input_shape(
-                dimension.span, name, str(int(given.item())), f"as a size, which is {size} here", state.bound_by.get(name)
+                dimension.span,
+                name,
+                str(int(given.item())),
+                f"as a size, which is {size} here",
+                state.bound_by.get(name),
             )
         )
     first = state.sizes.setdefault(name, (size, dimension.span))
     if first[0] != size:
-        raise problems.raised(problems.sizes_disagree(dimension.span, name, size, *reversed(first)))
+        raise problems.raised(problems.sizes_disagree(dimension.span, name, size, first[1], first[0]))
 
 
 def _place(node: syntax.Input, dims: tuple[syntax.Dimension, ...]) -> Span:

@@ -157,8 +157,8 @@ class Compiler(Expressions):
         def unpack(f: Frame, value: Any) -> None:
             if value.__class__ is tuple:
                 parts = value
-            elif isinstance(value, (NDArray, range)) and (len(value) if not isinstance(value, NDArray) else _axis(value)) == count:
-                parts = tuple([row for row in rows(value, place)])
+            elif _length(value) == count:
+                parts = tuple(rows(value, place))
             else:
                 raise problems.raised(problems.nothing_to_unpack(place, count, described(value)))
             if len(parts) != count:
@@ -181,7 +181,9 @@ class Compiler(Expressions):
                 f[slot] = value(f)
 
             return direct
-        several = [self._pairwise(target, node.value) or self.store(target, node.value.span, text) for target in node.targets]
+        several = [
+            self._pairwise(target, node.value) or self.store(target, node.value.span, text) for target in node.targets
+        ]
 
         def run(f: Frame) -> None:
             made = value(f)
@@ -278,13 +280,14 @@ class Compiler(Expressions):
         return run
 
     def output(self, node: syntax.Output) -> Run:
-        shown = []
+        shown: list[tuple[str, Run, Store | None, Span]] = []
         for part in node.shown:
-            name = part.name
-            if name is None:
-                name = part.value.name if isinstance(part.value, syntax.Name) else condensed(part.value.span.text)
-            store = None if part.name is None else self._store_name(part.name, part.span, condensed(part.value.span.text))
-            shown.append((name, self.compile(part.value), store, part.value.span))
+            text = condensed(part.value.span.text)
+            if part.name is not None:
+                store = self._store_name(part.name, part.span, text)
+                shown.append((part.name, self.compile(part.value), store, part.value.span))
+                continue
+            shown += [(condensed(v.span.text), self.compile(v), None, v.span) for v in _entries(part.value)]
 
         def run(f: Frame) -> None:
             outputs = f[STATE].outputs
@@ -297,14 +300,14 @@ class Compiler(Expressions):
         return run
 
     def evaluate(self, node: syntax.Evaluate) -> Run:
-        value, span = self.compile(node.value), node.span
         if id(node) in self.tail:
-            name = condensed(span.text)
+            parts = [(condensed(v.span.text), self.compile(v), v.span) for v in _entries(node.value)]
 
             def last(f: Frame) -> None:
-                f[STATE].last = [(name, value(f), span)]
+                f[STATE].last = [(name, read(f), place) for name, read, place in parts]
 
             return last
+        value = self.compile(node.value)
 
         def run(f: Frame) -> None:
             value(f)
@@ -384,9 +387,7 @@ class Compiler(Expressions):
 
     def define(self, node: syntax.Define) -> Run:
         local = tuple(assigned(node.body))
-        make = self.function(
-            node.name, node.parameters, lambda inner: returning(inner.block(node.body)), local
-        )
+        make = self.function(node.name, node.parameters, lambda inner: returning(inner.block(node.body)), local)
         found = self.scope.find(node.name)
         assert found is not None
         slot = found[1]
@@ -420,8 +421,16 @@ class Compiler(Expressions):
         return run
 
 
-def _axis(value: NDArray) -> int:
-    return value.shape[0] if value.shape else -1
+def _length(value: Any) -> int:
+    """How many rows there are to unpack, or -1."""
+    if isinstance(value, range):
+        return len(value)
+    return value.shape[0] if isinstance(value, NDArray) and value.shape else -1
+
+
+def _entries(value: syntax.Expression) -> tuple[syntax.Expression, ...]:
+    """The parts of a tuple that is shown, else the value itself."""
+    return value.entries if isinstance(value, syntax.TupleLiteral) and value.entries else (value,)
 
 
 def _grouped(node: syntax.Expression) -> str:
@@ -471,9 +480,7 @@ def _prints(value: syntax.Expression) -> bool:
     return isinstance(value, syntax.Call) and value.function == syntax.Name(value.span, "print")
 
 
-def compile_program(
-    body: syntax.Body, scope: Scope, hidden: frozenset[str], traced: bool
-) -> Run:
+def compile_program(body: syntax.Body, scope: Scope, hidden: frozenset[str], traced: bool) -> Run:
     """The closure that runs a whole program in a frame of `scope`."""
     shows = any(isinstance(node, syntax.Output) for node in syntax.walk(body))
     tail = frozenset() if shows else frozenset(id(s) for s in tail_of(body.statements))

@@ -16,7 +16,6 @@ from ndgrad.lang import problems
 from ndgrad.lang.builder import NESTING_LIMIT
 
 _CLOSERS = {"(": ")", "[": "]"}
-_HEADERS = frozenset({"if", "elif", "else", "while", "for", "def"})
 
 
 def _widths(indent: str) -> tuple[int, int]:
@@ -39,7 +38,6 @@ class Layout(PythonIndenter):
         open_: list[Token] = []
         levels = [(0, 0)]
         before: Token | None = None
-        header: Token | None = None
         first_of_line: Token | None = None
         for token in stream:
             if token.type == self.NL_type:
@@ -53,7 +51,7 @@ class Layout(PythonIndenter):
                         yield from self._indent(token, levels)
                     continue
                 yield token
-                header, first_of_line = first_of_line, None
+                first_of_line = None
                 before = token
                 yield from self._indent(token, levels)
                 continue

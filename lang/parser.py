@@ -34,7 +34,7 @@ class _Parser:
             keep_all_tokens=True,
             maybe_placeholders=False,
             postlex=self.layout,
-            transformer=self.builder,  # type: ignore[arg-type]
+            transformer=self.builder,
         )
 
     def tokens(self, source: Source, text: str) -> list[Token]:
@@ -47,9 +47,9 @@ class _Parser:
         state = self.lark.parse_interactive("")
         i = 0
         try:
-            for i, token in enumerate(tokens):
-                state.feed_token(token)
-            i = len(tokens)
+            while i < len(tokens):
+                state.feed_token(tokens[i])
+                i += 1
             made: syntax.Body = state.feed_token(Token("$END", ""))
         except UnexpectedToken as error:
             return explained(source, tokens, i, set(error.expected)), i

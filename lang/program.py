@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ndgrad.lang.derivation import Binding, Derivation
 
 MAX_STEPS = 10_000_000
+T = TypeVar("T")
 _DEEP = 200_000  # Python frames: calls of the language times the depth of its expressions, with room to spare
 
 
@@ -159,7 +160,7 @@ class Program:
         return self._compiled[key]
 
 
-def _deep(work: Callable[[], Any]) -> Any:
+def _deep(work: Callable[[], T]) -> T:
     """Run `work` with room for the nesting that the language allows."""
     before = sys.getrecursionlimit()
     if before >= _DEEP:
@@ -298,10 +299,10 @@ class _Run:
             for statement in tail_of(self.program._body.statements):
                 targets = getattr(statement, "targets", None) or (getattr(statement, "target", None),)
                 for target in filter(None, targets):
-                    for name in target_names(target):
-                        value = frame[scope.places[name.name]]
+                    for variable in target_names(target):
+                        value = frame[scope.places[variable.name]]
                         if value is not UNBOUND:
-                            shown[name.name] = (value, name.span)
+                            shown[variable.name] = (value, variable.span)
         made: dict[str, tuple[NDArray, Span]] = {}
         for name, (value, span) in shown.items():
             if value is None and not state.outputs:

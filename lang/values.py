@@ -23,7 +23,7 @@ from ndgrad.tape import STATE
 Frame = list[Any]
 Run = Callable[[Frame], Any]
 
-NUMBERS = frozenset({int, float, bool})
+NUMBERS: frozenset[Any] = frozenset({int, float, bool})
 DEEPEST = 32  # axes of an array, so also levels of a tuple that becomes one
 
 
@@ -143,7 +143,7 @@ def stacked(values: tuple[Any, ...], spans: tuple[Span, ...], span: Span, depth:
     """
     if depth > DEEPEST:
         raise problems.raised(problems.nested_too_deeply(span, DEEPEST))
-    parts = []
+    parts: list[Any] = []
     for value, place in zip(values, spans, strict=True):
         if isinstance(value, (tuple, range)) and len(value) > 0:
             inner = tuple(value) if len(value) <= 1_000_000 else _too_large(place)
