@@ -15,7 +15,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.errors import Error
-from ndgrad.namespace import PLAIN
+from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REQUIRED, Primitive, primitive
 from ndgrad.tape import STATE, Node
@@ -36,9 +36,15 @@ def plain_operand(op: Primitive, value: Any) -> Any:
             made = np.array([plain_operand(op, v.data if isinstance(v, NDArray) else v) for v in value])
         except (ValueError, TypeError):
             raise problems.not_an_array(op.name, value) from None
-        if made.dtype.kind in "biuf":
+        if made.dtype.kind in "iuf":  # as nd.array: numbers in lists are floats
+            return made.astype(STATE.float_dtype) if all(map(_is_written, value)) else made
+        if made.dtype.kind == "b":
             return made
     raise problems.not_an_array(op.name, value)
+
+
+def _is_written(value: Any) -> bool:
+    return isinstance(value, (int, float, list, tuple))
 
 
 def fault(op: Primitive, error: Exception, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Exception:
@@ -228,6 +234,8 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Apply `op` to any operands it takes: traced ones, lists, several outputs, statics."""
     operands, statics = bind(op, args, named)
     given: tuple[Any, ...]
+    if op.composite:
+        return compose(op, operands, statics)
     if op.variadic:
         items = operands[0]
         if not isinstance(items, (list, tuple, NDArray, np.ndarray)):
@@ -249,6 +257,40 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return attach(op, y, given, data, parents, statics)
 
 
+def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
+    """Apply an operation made of others: in plain arrays where nothing is tracked, else in recorded ones."""
+    given = tuple(operands[0]) if op.variadic else operands
+    plainly = all(x.__class__ is not NDArray or x._node is None for x in given) and not any(map(_is_traced, given))
+    if plainly or (STATE.recording is False and not STATE.traces):
+        made = [x._data if isinstance(x, NDArray) else _as_operand(op, x, plain=True) for x in given]
+        F = PLAIN
+    else:
+        made = [x if isinstance(x, NDArray) else _as_operand(op, x, plain=False) for x in given]
+        F = RECORDED
+    try:
+        y = op.value(F, *((tuple(made),) if op.variadic else made), *statics)
+    except Exception as error:
+        data = tuple(x._data if isinstance(x, NDArray) else x for x in made if x is not None)
+        raise fault(op, error, (data,) if op.variadic else data, statics) from None
+    if isinstance(y, (tuple, list)):
+        return tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
+    return y if isinstance(y, NDArray) else new_array(y)
+
+
+def _is_traced(x: Any) -> bool:
+    return isinstance(x, NDArray) and x.__class__ is not NDArray
+
+
+def _as_operand(op: Primitive, x: Any, plain: bool) -> Any:
+    """An operand of a composite as an array, so that its value may ask for shapes; None stays None."""
+    if x is None:
+        return None
+    data = plain_operand(op, x)
+    if not isinstance(data, (np.ndarray, np.generic)):
+        data = np.asarray(data, dtype=None if isinstance(data, bool) else STATE.float_dtype)[()]
+    return data if plain else new_array(data)
+
+
 def attach(
     op: Primitive,
     y: Any,
@@ -264,9 +306,9 @@ def attach(
     if not tracked or op.untracked or state.recording is False or not (state.recording or implicit):
         return tuple(map(new_array, y)) if isinstance(y, tuple) else new_array(y)
     if isinstance(y, tuple):
-        node = Node(op, parents, _saved(op, y, data, parents), statics, (), np.dtype(np.float64))
+        node = Node(op, parents, _saved(op, y, data, parents), statics, (len(y),), np.dtype(np.float64))
         _fill(node, y, data, implicit)
-        return tuple(_output(node, i, part) for i, part in enumerate(y))
+        return tuple(output(node, i, part) for i, part in enumerate(y))
     if y.dtype.kind != "f":
         return new_array(y)
     node = Node(op, parents, _saved(op, y, data, parents), statics, y.shape, y.dtype)
@@ -283,8 +325,10 @@ def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:
         node.kept = (y, data)
 
 
-def _output(main: Node, index: int, y: Any) -> NDArray:
+def output(main: Node, index: int, y: Any) -> NDArray:
     """One of several outputs: a node of its own that hands its cotangent to the operation's node."""
+    if isinstance(y, NDArray) and y._node is not None:
+        return y
     if y.dtype.kind != "f":
         return new_array(y)
     node = Node(OUTPUT, (main,), (None,), (index,), y.shape, y.dtype)

@@ -21,17 +21,30 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+# Names that NumPy has too, but with another meaning or without the batches that ours takes.
+_OURS = frozenset({"float", "int", "bool", "unique", "norm", "pad"})
+
+
+def concrete(x: Any) -> Any:
+    """The plain value of an array-like thing in a rule, for choices that depend on it."""
+    while hasattr(x, "_data"):
+        x = x._data
+    return getattr(x, "value", x)
+
+
 class PlainNamespace:
     """F over plain arrays: functions marked `plain`, then NumPy's own."""
 
     def __getattr__(self, name: str) -> Any:
         found = _PLAIN.get(name)
-        if found is None:
+        if found is None and name not in _OURS:
             found = getattr(np, name, None)
         if found is None:
-            from ndgrad.ops import REGISTRY
+            from ndgrad.ops import lookup
 
-            primitive = REGISTRY[name]
+            primitive = lookup(name)
+            if primitive is None:
+                raise AttributeError(f"a rule uses F.{name}, which is no operation")
             found = primitive.on_plain
         setattr(self, name, found)
         return found
@@ -41,11 +54,12 @@ class RecordedNamespace:
     """F over NDArrays: every registered operation, so that what a rule does can be recorded."""
 
     def __getattr__(self, name: str) -> Any:
-        from ndgrad.ops import REGISTRY
+        from ndgrad.ops import lookup
 
-        if name not in REGISTRY:
-            raise AttributeError(f"a rule uses F.{name}, which is no registered operation")
-        call = REGISTRY[name].call
+        primitive = lookup(name)
+        if primitive is None:
+            raise AttributeError(f"a rule uses F.{name}, which is no operation")
+        call = primitive.call
         setattr(self, name, call)
         return call
 

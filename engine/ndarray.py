@@ -102,9 +102,11 @@ class NDArray:
         return made.copy() if copy else made
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **named: Any) -> Any:
-        from ndgrad.ops import REGISTRY
+        from ndgrad.ops import lookup
 
-        op = REGISTRY.get(ufunc.__name__)
+        op = lookup(
+            {"absolute": "abs", "true_divide": "divide", "remainder": "mod"}.get(ufunc.__name__, ufunc.__name__)
+        )
         if method != "__call__" or op is None or named:
             return NotImplemented
         return op.call(*inputs)
@@ -203,7 +205,23 @@ class NDArray:
         def __le__(self, other: Any) -> NDArray: ...
         def __gt__(self, other: Any) -> NDArray: ...
         def __ge__(self, other: Any) -> NDArray: ...
-        def __getattr__(self, name: str) -> Callable[..., Any]: ...
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The method form of every operation: x.sum(axis=0) is sum(x, axis=0)."""
+        from ndgrad.ops import find
+
+        op = None if name.startswith("_") else find(name)
+        if op is None:
+            raise AttributeError(f"NDArray has no attribute {name!r}")
+        call = op.call
+        return lambda *args, **named: call(self, *args, **named)
+
+    @property
+    def T(self) -> NDArray:
+        """The array with its axes in reverse order."""
+        from ndgrad.ops import REGISTRY
+
+        return REGISTRY["transpose"].call(self)  # type: ignore[no-any-return]
 
     __hash__ = object.__hash__
 

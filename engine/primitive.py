@@ -20,8 +20,6 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-import numpy as np
-
 from ndgrad.frozen import Frozen
 
 Rule = Callable[..., Any]
@@ -38,7 +36,10 @@ REQUIRED = Required()
 
 
 class Parameter(Frozen):
-    """One parameter: its name, its kind ("array", "arrays" for a sequence, "static"), its default."""
+    """One parameter: its name, its kind, its default.
+
+    The kinds: "array", "arrays" for a sequence of them, "static", "rest" for all further arguments.
+    """
 
     name: str
     kind: str
@@ -86,6 +87,7 @@ class Primitive:
         outputs: int,
         internal: bool,
         batch: Rule | None,
+        composite: bool = False,
     ) -> None:
         self.name = name
         self.value = value
@@ -102,6 +104,7 @@ class Primitive:
         self.outputs = outputs
         self.internal = internal
         self.batch = batch
+        self.composite = composite
         self.partials = None if partials is None else tuple(partials)
         self.vjps = None if vjps is None else tuple(vjps)
         self.vjp = vjp
@@ -127,7 +130,7 @@ class Primitive:
         if vjp is not None:
             rules = (vjp,) * operands
         self.needs = tuple(frozenset(_names(rule)) & {"y", *self.operands} for rule in rules)
-        self.untracked = all(isinstance(rule, NoDerivative) for rule in rules)
+        self.untracked = not self.composite and all(isinstance(rule, NoDerivative) for rule in rules)
         self._pulls: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
         self._pushes: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
 
@@ -146,6 +149,8 @@ class Primitive:
 
     def _check(self) -> None:
         """Refuse an entry that is not whole."""
+        if self.composite:
+            return
         given = [rules for rules in (self.partials, self.vjps) if rules is not None]
         if len(given) + (self.vjp is not None) != 1:
             raise TypeError(f"{self.name}: state exactly one of partials, vjps and vjp")
@@ -157,6 +162,12 @@ class Primitive:
             unknown = set(_names(rule)) - self._layout.keys()
             if unknown:
                 raise TypeError(f"{self.name}: a rule asks for {sorted(unknown)}, which it cannot have")
+
+    def take_rest(self, call: Callable[..., Any]) -> None:
+        """Call through `call`, whose last parameter takes all further positional arguments (einsum)."""
+        self.call = call
+        *first, last = self.signature
+        self.signature = (*first, Parameter(last.name, "rest"))
 
     def on_plain(self, *args: Any, **named: Any) -> Any:
         """The value over plain arrays, unrecorded."""
@@ -340,6 +351,43 @@ def primitive(
     return register(op)
 
 
-def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether values of `dtype` carry gradients."""
-    return dtype.kind == "f"
+def composite(
+    name: str,
+    *,
+    value: Rule,
+    operands: int = 1,
+    variadic: bool = False,
+    shape: Rule | None = None,
+    written: str = "",
+    kinks: Sequence[Kink] = (),
+    domain: tuple[float, float] = (-3.0, 3.0),
+    example: str = "",
+    outputs: int = 1,
+    internal: bool = False,
+) -> Primitive:
+    """Register an operation that is made of others: `value` computes in F, and every derivative follows from theirs."""
+    op = Primitive(
+        name,
+        value=value,
+        operands=operands,
+        variadic=variadic,
+        partials=None,
+        vjps=None,
+        vjp=None,
+        jvps=None,
+        jvp=None,
+        linear=None,
+        selects=False,
+        routes=False,
+        shape=shape,
+        written=written,
+        precedence=100,
+        kinks=kinks,
+        domain=domain,
+        example=example,
+        outputs=outputs,
+        internal=internal,
+        batch=None,
+        composite=True,
+    )
+    return register(op)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.apply import OUTPUT
+from ndgrad.apply import OUTPUT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
@@ -191,9 +191,9 @@ class _Sweep:
         """Put the cotangent of one output into the list that its operation's node collects."""
         main = node.parents[0]
         assert main is not None
-        assert main.op is not None
-        parts = self.bars.setdefault(main.id, [None] * main.op.outputs)
-        parts[node.statics[0]] = _unmasked(g)
+        parts = self.bars.setdefault(main.id, [None] * main.shape[0])
+        at, g = node.statics[0], _unmasked(g)
+        parts[at] = g if parts[at] is None else parts[at] + g
 
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""
@@ -276,7 +276,9 @@ class _Sweep:
             g = [x if x is None or isinstance(x, NDArray) else new_array(x) for x in g]
         elif not isinstance(g, NDArray):
             g = new_array(g)
-        return _slots(RECORDED, node, g, (_wrapped(saved[0], node), *wrapped))
+        y = saved[0]
+        y = tuple(output(node, i, part) for i, part in enumerate(y)) if isinstance(y, tuple) else _wrapped(y, node)
+        return _slots(RECORDED, node, g, (y, *wrapped))
 
     def plain_slots(self, node: Node, g: Any) -> tuple[Any, ...]:
         return _slots(PLAIN, node, g, tuple(plain(x) for x in node.saved))

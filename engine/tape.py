@@ -61,7 +61,7 @@ class Node:
     saved     (y, *operands) of which those that no rule needs are None
     statics   the static parameters, in the signature's order
     shapes    the operands' shapes (operations that are not elementwise)
-    shape     the shape of the value, and dtype its dtype
+    shape     the shape of the value ((n,) for n outputs), and dtype its dtype
     span      where the operation is written, if a program runs
     sink      where this node's gradient goes, if somewhere
     implicit  recorded also without record() (`requires_grad_`)

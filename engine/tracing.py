@@ -51,15 +51,29 @@ def apply_traced(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]
     dots = tuple(x.tangent if isinstance(x, Dual) and x.level == level else None for x in given)
     y = op.call(*((primals,) if op.variadic else primals), *statics)
     y_dot = tangent_of(op, y, primals, dots, statics)
+    out: Any
     if isinstance(y, tuple):
-        return tuple(_dual(level, part, dot) for part, dot in zip(y, y_dot or [None] * len(y), strict=True))
-    out = _dual(level, y, y_dot)
+        out = tuple(_dual(level, part, dot) for part, dot in zip(y, y_dot or [None] * len(y), strict=True))
+    else:
+        out = _dual(level, y, y_dot)
+    return recorded(op, out, given, statics)
+
+
+def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
+    """`out`, with nodes of its own if an operand has one: the reverse sweep then runs on traced arrays."""
     parents = tuple(x.node if isinstance(x, NDArray) else None for x in given)
-    if any(p is not None for p in parents):
-        made = attach(op, out, given, given, parents, statics)
-        if made.node is not None:
-            out._node = made.node
-            out._node.traced = True
+    if all(p is None for p in parents):
+        return out
+    made = attach(op, out, given, given, parents, statics)
+    for mine, wrapped in zip(
+        out if isinstance(out, tuple) else (out,), made if isinstance(made, tuple) else (made,), strict=True
+    ):
+        if wrapped.node is not None and mine is not wrapped:
+            mine._node = wrapped.node
+            mine._node.traced = True
+            for parent in mine._node.parents:
+                if parent is not None and parent.op is op:
+                    parent.traced = True
     return out
 
 

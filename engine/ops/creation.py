@@ -108,3 +108,40 @@ bool_ = primitive(
     shape=lambda x: x,
     example="bool([0, 2]) -> [False, True]",
 )
+
+# Constant patterns
+
+full_like = primitive(
+    "full_like",
+    value=lambda F, x, fill_value: np.full_like(x, fill_value),
+    vjps=[_CONSTANT],
+    shape=lambda x, fill_value: x,
+    example="full_like([1, 2], 7) -> [7, 7]",
+)
+tri = primitive(
+    "tri",
+    value=lambda F, N, M=None, k=0: np.tri(N, M, k, dtype=STATE.float_dtype),
+    vjps=[],
+    example="tri(2) -> [[1, 0], [1, 1]]",
+)
+one_hot = primitive(
+    "one_hot",
+    value=lambda F, indices, depth: (np.asarray(indices)[..., None] == np.arange(depth)).astype(STATE.float_dtype),
+    vjps=[NoDerivative("an index does not change continuously")],
+    shape=lambda indices, depth: (*indices, depth),
+    example="one_hot([1, 0], 2) -> [[0, 1], [1, 0]]",
+)
+tril_indices = primitive(
+    "tril_indices",
+    value=lambda F, n, k=0, m=None: tuple(np.tril_indices(n, k, m)),
+    vjps=[],
+    outputs=2,
+    example="tril_indices(2) -> [[0, 1, 1], [0, 0, 1]]",
+)
+triu_indices = primitive(
+    "triu_indices",
+    value=lambda F, n, k=0, m=None: tuple(np.triu_indices(n, k, m)),
+    vjps=[],
+    outputs=2,
+    example="triu_indices(2) -> [[0, 0, 1], [0, 1, 1]]",
+)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.namespace import unbroadcast
-from ndgrad.primitive import primitive
+from ndgrad.primitive import composite, primitive
 
 Shape = tuple[int, ...]
 
@@ -111,4 +111,132 @@ dot = primitive(
     shape=dot_shape,
     written="⟨{a}, {b}⟩",
     example="dot([1, 2], [3, 4]) -> 11",
+)
+
+
+# Products made of others
+
+
+def _outer(F: Any, a: Any, b: Any) -> Any:
+    return F.reshape(a, (-1, 1)) * F.reshape(b, (1, -1))
+
+
+outer = composite(
+    "outer", value=lambda F, a, b: _outer(F, a, b), operands=2, example="outer([1, 2], [3, 4]) -> [[3, 4], [6, 8]]"
+)
+
+
+def _tensordot(F: Any, a: Any, b: Any, axes: Any) -> Any:
+    if isinstance(axes, (int, np.integer)):
+        if axes > min(len(a.shape), len(b.shape)):
+            raise problems.does_not_fit("tensordot", f"axes={axes} is more than the arrays have", (a.shape, b.shape))
+        left = list(range(len(a.shape) - int(axes), len(a.shape)))
+        right = list(range(int(axes)))
+    else:
+        left, right = ([int(i) for i in np.ravel(one)] for one in axes)
+    left = [i % len(a.shape) for i in left]
+    right = [i % len(b.shape) for i in right]
+    if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
+        raise problems.does_not_fit("tensordot", "the summed axes have different sizes", (a.shape, b.shape))
+    rows = [i for i in range(len(a.shape)) if i not in left]
+    columns = [i for i in range(len(b.shape)) if i not in right]
+    inner = int(np.prod([a.shape[i] for i in left], dtype=np.int64))
+    m = int(np.prod([a.shape[i] for i in rows], dtype=np.int64))
+    n = int(np.prod([b.shape[i] for i in columns], dtype=np.int64))
+    flat_a = F.reshape(F.transpose(a, (*rows, *left)), (m, inner))
+    flat_b = F.reshape(F.transpose(b, (*right, *columns)), (inner, n))
+    shape = (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns))
+    return F.reshape(F.matmul(flat_a, flat_b), shape)
+
+
+tensordot = composite(
+    "tensordot",
+    value=lambda F, a, b, axes=2: _tensordot(F, a, b, axes),
+    operands=2,
+    example="tensordot([[1, 2], [3, 4]], [[1, 0], [0, 1]]) -> 5",
+)
+inner = composite(
+    "inner",
+    value=lambda F, a, b: a * b if not a.shape or not b.shape else _tensordot(F, a, b, ((-1,), (-1,))),
+    operands=2,
+    example="inner([1, 2], [3, 4]) -> 11",
+)
+
+
+def _kron(F: Any, a: Any, b: Any) -> Any:
+    n = max(len(a.shape), len(b.shape))
+    s = (1,) * (n - len(a.shape)) + a.shape
+    t = (1,) * (n - len(b.shape)) + b.shape
+    left = F.reshape(a, tuple(k for m in s for k in (m, 1)))
+    right = F.reshape(b, tuple(k for m in t for k in (1, m)))
+    return F.reshape(left * right, tuple(i * j for i, j in zip(s, t, strict=True)))
+
+
+kron = composite(
+    "kron", value=lambda F, a, b: _kron(F, a, b), operands=2, example="kron([1, 10], [1, 2]) -> [1, 2, 10, 20]"
+)
+
+
+def _cross(F: Any, a: Any, b: Any, axis: int) -> Any:
+    a, b = F.moveaxis(a, axis, -1), F.moveaxis(b, axis, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise problems.does_not_fit("cross", "vectors of three entries are needed", (a.shape, b.shape))
+    x, y, z = (a[..., i] for i in range(3))
+    u, v, w = (b[..., i] for i in range(3))
+    return F.moveaxis(F.stack([y * w - z * v, z * u - x * w, x * v - y * u], -1), -1, axis)
+
+
+cross = composite(
+    "cross",
+    value=lambda F, a, b, axis=-1: _cross(F, a, b, axis),
+    operands=2,
+    example="cross([1, 0, 0], [0, 1, 0]) -> [0, 0, 1]",
+)
+
+
+# Diagonals
+
+
+def _diagonal(F: Any, x: Any, offset: int, axis1: int, axis2: int) -> Any:
+    if len(x.shape) < 2:
+        raise problems.does_not_fit("diagonal", "a matrix is needed", (x.shape,))
+    moved = F.moveaxis(x, (axis1, axis2), (-2, -1))
+    rows, columns = moved.shape[-2:]
+    n = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    k = np.arange(n)
+    return F.index(moved, (..., k + max(-offset, 0), k + max(offset, 0)))
+
+
+diagonal = composite(
+    "diagonal",
+    value=lambda F, x, offset=0, axis1=0, axis2=1: _diagonal(F, x, offset, axis1, axis2),
+    example="diagonal([[1, 2], [3, 4]]) -> [1, 4]",
+)
+trace = composite(
+    "trace",
+    value=lambda F, x, offset=0, axis1=0, axis2=1: F.sum(_diagonal(F, x, offset, axis1, axis2), axis=-1),
+    written="tr({x})",
+    example="trace([[1, 2], [3, 4]]) -> 5",
+)
+
+
+def _spread_diagonal(F: Any, x: Any, k: int) -> Any:
+    n = x.shape[0] + abs(k)
+    i = np.arange(x.shape[0])
+    return F.written(np.zeros((n, n), dtype=x.dtype), x, (i + max(-k, 0), i + max(k, 0)))
+
+
+def _diag(F: Any, x: Any, k: int) -> Any:
+    if len(x.shape) == 1:
+        return _spread_diagonal(F, x, k)
+    if len(x.shape) == 2:
+        return _diagonal(F, x, k, 0, 1)
+    raise problems.does_not_fit("diag", "a vector or a matrix is needed", (x.shape,))
+
+
+diag = composite("diag", value=lambda F, x, k=0: _diag(F, x, k), example="diag([1, 2]) -> [[1, 0], [0, 2]]")
+diagflat = composite(
+    "diagflat",
+    value=lambda F, x, k=0: _spread_diagonal(F, F.reshape(x, (-1,)), k),
+    example="diagflat([1, 2]) -> [[1, 0], [0, 2]]",
 )

@@ -1,4 +1,4 @@
-"""Puts the operators and the method form of every operation on NDArray."""
+"""Puts the operators on NDArray."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ _BINARY = {
     "floordiv": "floor_divide",
     "mod": "mod",
     "pow": "power",
-    "matmul": "matmul",
 }
 _COMPARISONS = {
     "__lt__": "less",
@@ -26,7 +25,6 @@ _COMPARISONS = {
     "__eq__": "equal",
     "__ne__": "not_equal",
 }
-_NOT_METHODS = frozenset({"where", "stack"})
 
 
 def _swapped(call: Callable[..., Any]) -> Callable[[NDArray, Any], Any]:
@@ -43,17 +41,15 @@ def _comparison(call: Callable[..., Any]) -> Callable[[NDArray, Any], Any]:
 
 
 def install() -> None:
-    """Add operators and methods to the class; done once, when the operations are loaded."""
+    """Add the operators to the class; done once, when the operations are loaded."""
     for name, operation in _BINARY.items():
         call = REGISTRY[operation].call
         setattr(NDArray, f"__{name}__", call)
         setattr(NDArray, f"__r{name}__", _swapped(call))
     for method, operation in _COMPARISONS.items():
         setattr(NDArray, method, _comparison(REGISTRY[operation].call))
+    NDArray.__matmul__ = lambda self, other: self.matmul(other)  # type: ignore[method-assign]
+    NDArray.__rmatmul__ = lambda self, other: NDArray(other).matmul(self)  # type: ignore[method-assign]
     NDArray.__neg__ = REGISTRY["negative"].call  # type: ignore[method-assign]
     NDArray.__pos__ = REGISTRY["positive"].call  # type: ignore[method-assign]
-    NDArray.__abs__ = REGISTRY["abs"].call  # type: ignore[method-assign]
-    for name, op in REGISTRY.items():
-        if not op.internal and name not in _NOT_METHODS and not hasattr(NDArray, name):
-            setattr(NDArray, name, op.call)
-    NDArray.T = property(lambda self: REGISTRY["transpose"].call(self))  # type: ignore[attr-defined]
+    NDArray.__abs__ = lambda self: self.abs()  # type: ignore[method-assign]

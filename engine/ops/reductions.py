@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.namespace import plain
-from ndgrad.primitive import Kink, NoDerivative, primitive
+from ndgrad.namespace import concrete, plain
+from ndgrad.primitive import Kink, NoDerivative, composite, primitive
 
 Axis = int | tuple[int, ...] | None
 
@@ -120,19 +120,27 @@ for _name, _example in (
     )
 
 
-def _norm(F: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return F.sqrt(F.sum(x * x, axis=axis, keepdims=keepdims))
-
-
 def _unit(F: Any, y: Any, x: Any, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """x / ‖x‖, and 0 at the origin (the subgradient of least norm)."""
     full = restored(F, y, x_shape, axis, keepdims)
     return F.where(F.equal(full, 0), 0.0, x / full)
 
 
-norm = primitive(
-    "norm",
-    value=lambda F, x, axis=None, keepdims=False: _norm(F, x, axis, keepdims),
+def _root_of_squares(F: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """√Σx², scaled where the squares would over- or underflow."""
+    y = F.sqrt(F.sum(x * x, axis=axis, keepdims=keepdims))
+    if np.all((y > 1e-140) & (y < 1e150)) or y.size == 0:
+        return y
+    scale = np.max(np.abs(x), axis=axis, keepdims=True, initial=0.0)
+    scale = np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
+    scaled = x / scale
+    y = np.sqrt(np.sum(scaled * scaled, axis=axis, keepdims=True)) * scale
+    return (y if keepdims else np.reshape(y, reduced("norm", np.shape(x), axis, False)))[()]
+
+
+norm2 = primitive(
+    "norm2",
+    value=lambda F, x, axis=None, keepdims=False: _root_of_squares(F, x, axis, keepdims),
     vjps=[
         lambda F, g, y, x, x_shape, axis, keepdims: (
             restored(F, g, x_shape, axis, keepdims) * _unit(F, y, x, x_shape, axis, keepdims)
@@ -146,7 +154,341 @@ norm = primitive(
     shape=lambda x, axis, keepdims: reduced("norm", x, axis, keepdims),
     written="‖{x}‖",
     kinks=[Kink("x == 0", value="0", admissible="the unit ball")],
+    internal=True,
+)
+
+
+def _norm_p_partial(F: Any, y: Any, x: Any, x_shape: Any, p: float, axis: Axis, keepdims: bool) -> Any:
+    full = restored(F, y, x_shape, axis, keepdims)
+    ratio = F.where(F.equal(full, 0), 0.0, F.abs(x) / F.where(F.equal(full, 0), 1.0, full))
+    return F.sign(x) * ratio ** (p - 1)
+
+
+norm_p = primitive(
+    "norm_p",
+    value=lambda F, x, p, axis=None, keepdims=False: F.sum(F.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p),
+    vjps=[
+        lambda F, g, y, x, x_shape, p, axis, keepdims: (
+            restored(F, g, x_shape, axis, keepdims) * _norm_p_partial(F, y, x, x_shape, p, axis, keepdims)
+        )
+    ],
+    jvps=[
+        lambda F, y, x, x_shape, p, axis, keepdims, x_dot: F.sum(
+            _norm_p_partial(F, y, x, x_shape, p, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims
+        )
+    ],
+    shape=lambda x, p, axis, keepdims: reduced("norm", x, axis, keepdims),
+    written="‖{x}‖_{p}",
+    internal=True,
+)
+
+
+def _norm(F: Any, x: Any, ord: Any, axis: Axis, keepdims: bool) -> Any:
+    """NumPy's norms: of a vector, or of a matrix where `axis` names two or x has two and ord is given."""
+    axes = axes_of("norm", axis, x.shape)
+    if ord is None or ord == "fro" or (ord == 2 and len(axes) == 1):
+        return F.norm2(x, axis, keepdims)
+    if len(axes) == 1:
+        return _vector_norm(F, x, ord, axis, keepdims)
+    if len(axes) != 2:
+        raise problems.bad_argument("norm", f"ord={ord} needs a vector or a matrix, not {len(axes)} axes")
+    return _matrix_norm(F, x, ord, axes, keepdims)
+
+
+def _vector_norm(F: Any, x: Any, ord: Any, axis: Axis, keepdims: bool) -> Any:
+    if ord == np.inf:
+        return F.max(F.abs(x), axis=axis, keepdims=keepdims)
+    if ord == -np.inf:
+        return F.min(F.abs(x), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return F.sum(F.abs(x), axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return F.sum(F.float(F.not_equal(x, 0)), axis=axis, keepdims=keepdims)
+    if not isinstance(ord, (int, float)):
+        raise problems.bad_argument("norm", f"there is no norm of order {ord!r}")
+    return F.norm_p(x, ord, axis, keepdims)
+
+
+def _matrix_norm(F: Any, x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    rows, columns = axes
+    if ord in (1, -1, np.inf, -np.inf):
+        inner, outer = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        sums = F.sum(F.abs(x), axis=inner, keepdims=True)
+        y = (F.max if ord > 0 else F.min)(sums, axis=outer, keepdims=True)
+    elif ord in (2, -2, "nuc"):
+        rest = tuple(i for i in range(len(x.shape)) if i not in axes)
+        values = F.svdvals(F.transpose(x, (*rest, *axes)))
+        y = F.sum(values, axis=-1) if ord == "nuc" else (F.max if ord == 2 else F.min)(values, axis=-1)
+    else:
+        raise problems.bad_argument("norm", f"there is no matrix norm of order {ord!r}")
+    return F.reshape(y, reduced("norm", x.shape, axes, keepdims))
+
+
+norm = composite(
+    "norm",
+    value=lambda F, x, ord=None, axis=None, keepdims=False: _norm(F, x, ord, axis, keepdims),
+    shape=lambda x, ord, axis, keepdims: reduced("norm", x, axis, keepdims),
+    kinks=[Kink("x == 0", value="0", admissible="the unit ball of the dual norm")],
     example="norm([3, 4]) -> 5",
+)
+
+
+# Products
+
+
+def _last(F: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """x with `axes` moved to the end and merged into one."""
+    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
+    moved = F.transpose(x, (*rest, *axes)) if len(x.shape) > 1 else x
+    return F.reshape(moved, (*(x.shape[i] for i in rest), count(x.shape, axes)))
+
+
+def _products_of_others(F: Any, x: Any, axis: Axis) -> Any:
+    """For every entry the product of the others along axis: right with any number of zeros."""
+    axes = axes_of("prod", axis, x.shape)
+    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
+    flat = _last(F, x, axes)
+    ones = np.ones((*flat.shape[:-1], 1))
+    before = F.cumprod_along(F.concatenate([ones, flat[..., :-1]], -1), -1)
+    after = F.cumprod_along(F.concatenate([ones, flat[..., :0:-1]], -1), -1)[..., ::-1]
+    others = F.reshape(before * after, (*(x.shape[i] for i in rest), *(x.shape[i] for i in axes)))
+    back = tuple(int(i) for i in np.argsort((*rest, *axes)))
+    return F.transpose(others, back) if len(x.shape) > 1 else others
+
+
+def _prod_partial(F: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    if np.all(concrete(y) != 0) and np.all(np.isfinite(concrete(y))):
+        return restored(F, y, x.shape, axis, keepdims) / x
+    return F.reshape(_products_of_others(F, F.reshape(x, x.shape or (1,)), axis), x.shape)
+
+
+prod = primitive(
+    "prod",
+    value=lambda F, x, axis=None, keepdims=False: F.prod(x, axis=axis, keepdims=keepdims),
+    vjps=[
+        lambda F, g, y, x, x_shape, axis, keepdims: (
+            restored(F, g, x_shape, axis, keepdims) * _prod_partial(F, y, x, axis, keepdims)
+        )
+    ],
+    jvps=[
+        lambda F, y, x, axis, keepdims, x_dot: F.sum(
+            _prod_partial(F, y, x, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims
+        )
+    ],
+    shape=lambda x, axis, keepdims: reduced("prod", x, axis, keepdims),
+    example="prod([[1, 2], [3, 4]], axis=1) -> [2, 12]",
+)
+
+
+# Spread
+
+
+def _deviation(F: Any, x: Any, axis: Axis) -> Any:
+    return x - F.mean(x, axis=axis, keepdims=True)
+
+
+def _degrees(shape: tuple[int, ...], axis: Axis, ddof: float) -> float:
+    return count(shape, axis) - ddof
+
+
+var = primitive(
+    "var",
+    value=lambda F, x, axis=None, ddof=0, keepdims=False: F.var(x, axis=axis, ddof=ddof, keepdims=keepdims),
+    vjps=[
+        lambda F, g, x, x_shape, axis, ddof, keepdims: (
+            restored(F, g, x_shape, axis, keepdims) * (2 / _degrees(x_shape, axis, ddof)) * _deviation(F, x, axis)
+        )
+    ],
+    jvps=[
+        lambda F, x, x_shape, axis, ddof, keepdims, x_dot: F.sum(
+            (2 / _degrees(x_shape, axis, ddof)) * _deviation(F, x, axis) * x_dot, axis=axis, keepdims=keepdims
+        )
+    ],
+    shape=lambda x, axis, ddof, keepdims: reduced("var", x, axis, keepdims),
+    example="var([1, 2, 3, 4]) -> 1.25",
+)
+
+
+def _std_partial(F: Any, y: Any, x: Any, x_shape: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
+    full = restored(F, y, x_shape, axis, keepdims)
+    return F.where(F.equal(full, 0), 0.0, _deviation(F, x, axis) / (_degrees(x_shape, axis, ddof) * full))
+
+
+std = primitive(
+    "std",
+    value=lambda F, x, axis=None, ddof=0, keepdims=False: F.std(x, axis=axis, ddof=ddof, keepdims=keepdims),
+    vjps=[
+        lambda F, g, y, x, x_shape, axis, ddof, keepdims: (
+            restored(F, g, x_shape, axis, keepdims) * _std_partial(F, y, x, x_shape, axis, ddof, keepdims)
+        )
+    ],
+    jvps=[
+        lambda F, y, x, x_shape, axis, ddof, keepdims, x_dot: F.sum(
+            _std_partial(F, y, x, x_shape, axis, ddof, keepdims) * x_dot, axis=axis, keepdims=keepdims
+        )
+    ],
+    shape=lambda x, axis, ddof, keepdims: reduced("std", x, axis, keepdims),
+    kinks=[Kink("all entries equal", value="0")],
+    example="std([1, 2, 3, 4]) -> 1.118034",
+)
+
+
+# Exponential averages
+
+
+@plain
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """log Σ e^x without overflow; -inf where every entry is -inf."""
+    x = np.asarray(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.float64)
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(top), top, 0.0)
+    y = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True)) + shift
+    y = y.astype(x.dtype)
+    return y if keepdims else np.reshape(y, reduced("logsumexp", np.shape(x), axis, False))[()]
+
+
+def _weights(F: Any, y: Any, x: Any, x_shape: Any, axis: Axis, keepdims: bool) -> Any:
+    full = restored(F, y, x_shape, axis, keepdims)
+    return F.where(F.equal(full, -np.inf), 0.0, F.exp(x - full))
+
+
+logsumexp_ = primitive(
+    "logsumexp",
+    value=lambda F, x, axis=None, keepdims=False: F.logsumexp(x, axis, keepdims),
+    vjps=[
+        lambda F, g, y, x, x_shape, axis, keepdims: (
+            restored(F, g, x_shape, axis, keepdims) * _weights(F, y, x, x_shape, axis, keepdims)
+        )
+    ],
+    jvps=[
+        lambda F, y, x, x_shape, axis, keepdims, x_dot: F.sum(
+            _weights(F, y, x, x_shape, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims
+        )
+    ],
+    shape=lambda x, axis, keepdims: reduced("logsumexp", x, axis, keepdims),
+    example="logsumexp([0, 0]) -> 0.693147",
+)
+
+
+@plain
+def softmax(x: Any, axis: Axis = -1) -> Any:
+    """e^x / Σ e^x along axis, without overflow."""
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def _softmax_product(F: Any, y: Any, t: Any, axis: Axis) -> Any:
+    """The softmax's Jacobian is symmetric: y (t − Σ y t)."""
+    return y * (t - F.sum(y * t, axis=axis, keepdims=True))
+
+
+def same_shape(op: str) -> Any:
+    """The shape rule of an operation along an axis that keeps the shape."""
+
+    def rule(x: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+        axes_of(op, axis, x)
+        return x
+
+    return rule
+
+
+softmax_ = primitive(
+    "softmax",
+    value=lambda F, x, axis=-1: F.softmax(x, axis),
+    vjps=[lambda F, g, y, axis: _softmax_product(F, y, g, axis)],
+    jvps=[lambda F, y, x_dot, axis: _softmax_product(F, y, x_dot, axis)],
+    shape=same_shape("softmax"),
+    example="softmax([0, 0]) -> [0.5, 0.5]",
+)
+log_softmax = primitive(
+    "log_softmax",
+    value=lambda F, x, axis=-1: x - F.logsumexp(x, axis, True),
+    vjps=[lambda F, g, y, axis: g - F.exp(y) * F.sum(g, axis=axis, keepdims=True)],
+    jvps=[lambda F, y, x_dot, axis: x_dot - F.sum(F.exp(y) * x_dot, axis=axis, keepdims=True)],
+    shape=same_shape("log_softmax"),
+    example="log_softmax([0, 0]) -> [-0.693147, -0.693147]",
+)
+
+
+# Order statistics
+
+
+def _quantile(F: Any, x: Any, q: Any, axis: Axis, keepdims: bool) -> Any:
+    """Linear interpolation between the sorted entries, as NumPy's default."""
+    axes = axes_of("quantile", axis, x.shape)
+    n = count(x.shape, axes)
+    if not n:
+        raise problems.does_not_fit("quantile", "there are no entries", (x.shape,))
+    ordered = F.sort(_last(F, x, axes), -1)
+    levels = np.asarray(q, dtype=np.float64)
+    if np.any((levels < 0) | (levels > 1)):
+        raise problems.bad_argument("quantile", "q lies between 0 and 1")
+    picked = []
+    for level in levels.ravel():
+        position = float(level) * (n - 1)
+        low = int(np.floor(position))
+        high = min(low + 1, n - 1)
+        weight = position - low
+        value = ordered[..., low]
+        if weight:
+            value = value * (1 - weight) + ordered[..., high] * weight
+        picked.append(F.reshape(value, reduced("quantile", x.shape, axes, keepdims)))
+    return picked[0] if levels.ndim == 0 else F.stack(picked, 0)
+
+
+quantile = composite(
+    "quantile",
+    value=lambda F, x, q, axis=None, keepdims=False: _quantile(F, x, q, axis, keepdims),
+    shape=lambda x, q, axis, keepdims: (*np.shape(q), *reduced("quantile", x, axis, keepdims)),
+    kinks=[Kink("equal entries", value="the entry that a stable sort puts there")],
+    example="quantile([1, 2, 4], 0.75) -> 3",
+)
+median = composite(
+    "median",
+    value=lambda F, x, axis=None, keepdims=False: _quantile(F, x, 0.5, axis, keepdims),
+    shape=lambda x, axis, keepdims: reduced("median", x, axis, keepdims),
+    kinks=[Kink("equal entries", value="the entry that a stable sort puts there")],
+    example="median([3, 1, 2]) -> 2",
+)
+
+
+def _nanmean(F: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    missing = F.isnan(x)
+    total = F.sum(F.where(missing, 0.0, x), axis=axis, keepdims=keepdims)
+    return total / F.sum(F.where(missing, 0.0, 1.0), axis=axis, keepdims=keepdims)
+
+
+nansum = composite(
+    "nansum",
+    value=lambda F, x, axis=None, keepdims=False: F.sum(F.where(F.isnan(x), 0.0, x), axis=axis, keepdims=keepdims),
+    shape=lambda x, axis, keepdims: reduced("nansum", x, axis, keepdims),
+    example="nansum([1, nan, 2]) -> 3",
+)
+nanmean = composite(
+    "nanmean",
+    value=lambda F, x, axis=None, keepdims=False: _nanmean(F, x, axis, keepdims),
+    shape=lambda x, axis, keepdims: reduced("nanmean", x, axis, keepdims),
+    example="nanmean([1, nan, 2]) -> 1.5",
+)
+
+
+def _trapezoid(F: Any, y: Any, x: Any, dx: float, axis: int) -> Any:
+    (at,) = axes_of("trapezoid", axis, y.shape)
+    upper = (slice(None),) * at + (slice(1, None),)
+    lower = (slice(None),) * at + (slice(None, -1),)
+    width: Any = dx
+    if x is not None:
+        width = x[1:] - x[:-1] if len(x.shape) == 1 else x[upper] - x[lower]
+        if len(x.shape) == 1:
+            width = F.reshape(width, (-1,) + (1,) * (len(y.shape) - at - 1))
+    return F.sum((y[upper] + y[lower]) * width / 2, axis=at)
+
+
+trapezoid = composite(
+    "trapezoid",
+    value=lambda F, y, x=None, dx=1.0, axis=-1: _trapezoid(F, y, x, dx, axis),
+    operands=2,
+    example="trapezoid([1, 2, 3]) -> 4",
 )
 
 for _name, _example in (
@@ -162,3 +504,25 @@ for _name, _example in (
         shape=lambda x, axis, keepdims, name=_name: reduced(name, x, axis, keepdims),
         example=_example,
     )
+
+for _name, _example in (
+    ("argmax", "argmax([1, 5, 3]) -> 1"),
+    ("argmin", "argmin([4, 5, 3]) -> 2"),
+):
+    primitive(
+        _name,
+        value=(lambda F, x, axis=None, keepdims=False: F.argmax(x, axis=axis, keepdims=keepdims))
+        if _name == "argmax"
+        else (lambda F, x, axis=None, keepdims=False: F.argmin(x, axis=axis, keepdims=keepdims)),
+        vjps=[NoDerivative("an index does not change continuously")],
+        shape=lambda x, axis, keepdims, name=_name: reduced(name, x, axis, keepdims),
+        example=_example,
+    )
+
+count_nonzero = primitive(
+    "count_nonzero",
+    value=lambda F, x, axis=None, keepdims=False: np.asarray(F.count_nonzero(x, axis=axis, keepdims=keepdims))[()],
+    vjps=[NoDerivative("a count does not change continuously")],
+    shape=lambda x, axis, keepdims: reduced("count_nonzero", x, axis, keepdims),
+    example="count_nonzero([0, 2, 3]) -> 2",
+)

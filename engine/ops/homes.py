@@ -1,0 +1,53 @@
+"""Which module each operation is in, so that a run loads only the modules it uses. A test compares."""
+
+HOMES = {
+    "arithmetic": (
+        "add divide equal floor_divide greater greater_equal less less_equal logical_and logical_not "
+        "logical_or maximum minimum mod multiply negative not_equal positive power subtract"
+    ),
+    "elementwise": (
+        "abs arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil clip cos cosh exp exp2 expm1 "
+        "floor hypot isfinite isinf isnan log log10 log1p log2 log_sigmoid logaddexp reciprocal relu "
+        "round sigmoid sign sin sinh softplus sqrt square tan tanh trunc where"
+    ),
+    "activations": "elu huber leaky_relu silu",
+    "special": "copysign digamma erf erfc erfinv gammaln gelu sinc xlogy",
+    "reductions": (
+        "all any argmax argmin count_nonzero log_softmax logsumexp max mean median min nanmean nansum "
+        "norm prod quantile softmax std sum trapezoid var"
+    ),
+    "scans": "cummax cumprod cumsum",
+    "creation": (
+        "arange bool eye float full full_like int linspace one_hot ones ones_like tri tril_indices "
+        "triu_indices zeros zeros_like"
+    ),
+    "random": "permutation random_bernoulli random_normal random_uniform",
+    "shape": (
+        "astype atleast_1d atleast_2d atleast_3d broadcast_to concatenate diff expand_dims flatten flip "
+        "hstack meshgrid moveaxis pad ravel repeat reshape roll rot90 split squeeze stack swapaxes tile "
+        "transpose tril triu vstack"
+    ),
+    "indexing": "index",
+    "sorting": "argsort searchsorted sort take take_along_axis unique",
+    "linalg": "cross diag diagflat diagonal dot inner kron matmul outer tensordot trace",
+    "einsum": "einsum",
+    "matrices": (
+        "cholesky det eigh eigvalsh expm inv lstsq matrix_power pinv qr slogdet solve solve_triangular svd svdvals"
+    ),
+    "networks": (
+        "avg_pool2d batch_norm conv1d conv2d convolve correlate cross_entropy dropout embedding "
+        "layer_norm max_pool2d mse"
+    ),
+}
+
+# Operations that rules use and programs do not see.
+INTERNAL = {
+    "arithmetic": "share",
+    "elementwise": "indicator inside sech2",
+    "special": "ndtr spherical_j trigamma",
+    "reductions": "norm2 norm_p tied",
+    "scans": "cumprod_along cumsum_along last_records linear_scan",
+    "indexing": "scatter scattered written",
+    "einsum": "einsum_of",
+    "networks": "convolve_full fold windows",
+}

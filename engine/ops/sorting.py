@@ -1,0 +1,99 @@
+"""Sorting, searching and gathering. Values go where their entry goes; indices carry no gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ndgrad import problems
+from ndgrad.namespace import concrete
+from ndgrad.ops.reductions import axes_of
+from ndgrad.primitive import Kink, NoDerivative, composite, primitive
+
+_INDEX = NoDerivative("an index does not change continuously")
+
+argsort = primitive(
+    "argsort",
+    value=lambda F, x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
+    vjps=[_INDEX],
+    shape=lambda x, axis: (int(np.prod(x)),) if axis is None else (axes_of("argsort", axis, x), x)[1],
+    example="argsort([3, 1, 2]) -> [1, 2, 0]",
+)
+
+
+def _along_index(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """The key that reads x[…, indices, …] along axis, entry by entry."""
+    (at,) = axes_of("take_along_axis", axis, shape)
+    indices = np.asarray(indices, dtype=np.int64)
+    if indices.ndim != len(shape):
+        raise problems.does_not_fit("take_along_axis", "indices need as many axes as the array", (shape, indices.shape))
+    key = []
+    for i in range(len(shape)):
+        if i == at:
+            key.append(indices)
+        else:
+            around = [1] * len(shape)
+            around[i] = -1
+            key.append(np.arange(shape[i] if indices.shape[i] != 1 else indices.shape[i]).reshape(around))
+    return tuple(key)
+
+
+take_along_axis = primitive(
+    "take_along_axis",
+    value=lambda F, x, indices, axis: F.index_plain(x, _along_index(np.shape(x), indices, axis)),
+    vjps=[
+        lambda F, g, x_shape, indices, axis: F.scattered(g, x_shape, _along_index(x_shape, concrete(indices), axis)),
+        _INDEX,
+    ],
+    jvps=[lambda F, indices, axis, x_dot: F.take_along_axis(x_dot, indices, axis), lambda: None],
+    routes=True,
+    shape=lambda x, indices, axis: (axes_of("take_along_axis", axis, x), indices)[1],
+    example="take_along_axis([[3, 1], [4, 2]], [[0], [1]], 1) -> [[3], [2]]",
+)
+
+
+def _sorted(F: Any, x: Any, axis: Any) -> Any:
+    if axis is None:
+        x, axis = F.reshape(x, (-1,)), 0
+    return F.take_along_axis(x, F.argsort(x, axis), axis)
+
+
+sort = composite(
+    "sort",
+    value=lambda F, x, axis=-1: _sorted(F, x, axis),
+    shape=lambda x, axis: (int(np.prod(x)),) if axis is None else (axes_of("sort", axis, x), x)[1],
+    kinks=[Kink("equal entries", value="each keeps its own gradient, in the order of a stable sort")],
+    example="sort([3, 1, 2]) -> [1, 2, 3]",
+)
+
+
+def _taken(F: Any, x: Any, indices: Any, axis: Any) -> Any:
+    rows = np.asarray(concrete(indices))
+    if rows.dtype.kind == "f" and np.array_equal(rows, np.floor(rows)):
+        rows = rows.astype(np.int64)
+    if axis is None:
+        return F.index(F.reshape(x, (-1,)), rows)
+    (at,) = axes_of("take", axis, x.shape)
+    return F.index(x, (*(slice(None),) * at, rows))
+
+
+take = composite(
+    "take",
+    value=lambda F, x, indices, axis=None: _taken(F, x, indices, axis),
+    operands=2,
+    example="take([10, 20, 30], [2, 0]) -> [30, 10]",
+)
+unique = composite(
+    "unique",
+    value=lambda F, x: F.index(F.reshape(x, (-1,)), np.unique(concrete(x), return_index=True)[1]),
+    kinks=[Kink("equal entries", value="the first of them")],
+    example="unique([3, 1, 3]) -> [1, 3]",
+)
+searchsorted = primitive(
+    "searchsorted",
+    value=lambda F, a, v, side="left": np.searchsorted(a, v, side),
+    vjps=[_INDEX, _INDEX],
+    shape=lambda a, v, side: v,
+    example="searchsorted([1, 2, 4], [2, 3]) -> [1, 2]",
+)
