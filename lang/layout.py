@@ -75,6 +75,8 @@ class Layout(PythonIndenter):
             yield token
         if open_:
             raise problems.raised(problems.never_closed(self.span(open_[-1])))
+        if before is not None and before.type != self.NL_type:
+            yield self._made(self.NL_type, len(self.source.text))
         for _ in levels[1:]:
             yield self._made(self.DEDENT_type, len(self.source.text))
 
