@@ -70,7 +70,7 @@ def _counterpart(sympy: Any, node: Node, terms: dict[int, Any]) -> Any:
             return None
     if op.name in _FUNCTIONS:
         return getattr(sympy, _FUNCTIONS[op.name])(*args)
-    arithmetic = {
+    arithmetic: Any = {
         "add": lambda a, b: a + b,
         "subtract": lambda a, b: a - b,
         "multiply": lambda a, b: a * b,

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from ndgrad.apply import OUTPUT
-from ndgrad.lang.derivation_data import BackwardStep, Binding, Derivation, ForwardStep
+from ndgrad.lang.derivation_data import BackwardStep as BackwardStep
+from ndgrad.lang.derivation_data import Binding as Binding
+from ndgrad.lang.derivation_data import Derivation as Derivation
+from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.notation import Term, applied, made, parenthesised, partials_of, subscripted, superscript, term_of
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
@@ -71,7 +74,6 @@ class _Story:
             self.learn(binding)
         self.named.setdefault(variable.id, wrt)
         self.named.setdefault(output.id, of)
-        self.of = self.named[output.id]
         self.order = nodes_below([output])
         useful = {variable.id}
         for node in reversed(self.order):
@@ -219,7 +221,7 @@ class _Story:
         bars: dict[int, Any] = {top.id: g}
         reached: dict[int, Node] = {}
         for node in self.between(top):
-            bar = bars.get(node.id)
+            bar: Any = bars.get(node.id)
             if bar is None or node.op is None or node.id not in self.useful:
                 continue
             if node.op is OUTPUT:

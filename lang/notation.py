@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.namespace import PLAIN
-from ndgrad.ops import REGISTRY
+from ndgrad.ops import REGISTRY, lookup
 from ndgrad.primitive import Primitive
 
 ATOM = 100
@@ -99,6 +99,9 @@ class Term:
     def __matmul__(self, other: Any) -> Term:
         return made("matmul", self, other)
 
+    def __getitem__(self, key: Any) -> Term:
+        return made("index", self, key)
+
     def __neg__(self) -> Term:
         return made("negative", self)
 
@@ -130,7 +133,7 @@ class SymbolicNamespace:
     """F over terms: every operation by name."""
 
     def __getattr__(self, name: str) -> Callable[..., Term]:
-        if name not in REGISTRY:
+        if lookup(name) is None:
             raise AttributeError(name)
         return lambda *args, **named: made(name, *args, **named)
 
@@ -145,7 +148,8 @@ def made(name: str, *args: Any, **named: Any) -> Term:
     """The operation applied to terms, value and all, with what is plainly superfluous left out."""
     from ndgrad.apply import bind
 
-    op = REGISTRY[name]
+    op = lookup(name)
+    assert op is not None, name
     operands, statics = bind(op, args, named)
     terms = tuple(map(term_of, operands[0])) if op.variadic else tuple(map(term_of, operands))
     values = tuple(t.value for t in terms)
@@ -309,7 +313,7 @@ def _shown_static(value: Any) -> str:
     return str(value)
 
 
-def partials_of(op: Primitive, g: Term, y: Term, operands: tuple[Term, ...], statics: tuple[Any, ...]) -> list[Any]:
+def partials_of(op: Primitive, g: Any, y: Term, operands: tuple[Term, ...], statics: tuple[Any, ...]) -> list[Any]:
     """Each operand's cotangent as a term, from the operation's own rules; None where there is none."""
     shapes = tuple(t.shape for t in operands)
     if op.elementwise:

@@ -31,8 +31,9 @@ def _matrix_transpose(F: Any, x: Any, ndim: int) -> Any:
 def _matmul_left(F: Any, g: Any, b: Any, a_shape: Shape, b_shape: Shape) -> Any:
     """g bᵀ, with the axes that 1-d operands lack put in and taken out again."""
     if len(b_shape) == 1:
-        g = F.reshape(g, (*g.shape, 1))
-        made = g * b if len(a_shape) > 1 else F.reshape(g, ()) * b
+        if len(a_shape) > 1:
+            g = F.reshape(g, (*g.shape, 1))
+        made = g * b
         return unbroadcast(made, a_shape, F)
     if len(a_shape) == 1:
         g = F.reshape(g, (*g.shape[:-1], 1, g.shape[-1]))
@@ -81,7 +82,7 @@ def _dot_left(F: Any, g: Any, b: Any, a_shape: Shape, b_shape: Shape) -> Any:
     if not a_shape or not b_shape:
         return unbroadcast(g * b, a_shape, F)
     if len(b_shape) == 1:
-        return F.reshape(g, (*a_shape[:-1], 1)) * b
+        return g * b if len(a_shape) == 1 else F.reshape(g, (*a_shape[:-1], 1)) * b
     rows = int(np.prod(a_shape[:-1], dtype=np.int64))
     columns = int(np.prod(b_shape, dtype=np.int64)) // max(b_shape[-2], 1) if b_shape[-2] else 0
     order = (len(b_shape) - 2, *range(len(b_shape) - 2), len(b_shape) - 1)
@@ -92,6 +93,8 @@ def _dot_left(F: Any, g: Any, b: Any, a_shape: Shape, b_shape: Shape) -> Any:
 def _dot_right(F: Any, g: Any, a: Any, a_shape: Shape, b_shape: Shape) -> Any:
     if not a_shape or not b_shape:
         return unbroadcast(g * a, b_shape, F)
+    if len(a_shape) == 1 and len(b_shape) == 1:
+        return g * a
     rows = int(np.prod(a_shape[:-1], dtype=np.int64))
     flat = F.transpose(F.reshape(a, (rows, a_shape[-1])))
     if len(b_shape) == 1:

@@ -29,17 +29,22 @@ def _counts(shape: Shape, size: Shape, stride: Shape, dilation: Shape) -> Shape:
     return tuple(counts)
 
 
-def _places(offset: Shape, counts: Shape, stride: Shape, dilation: Shape) -> tuple[slice, ...]:
+def _places(offset: Shape, counts: Shape, stride: Shape, dilation: Shape) -> tuple[Any, ...]:
     """Where the entry `offset` of every window lies."""
     rows = zip(offset, counts, stride, dilation, strict=True)
     return tuple(slice(o * d, o * d + s * (c - 1) + 1, s) for o, c, s, d in rows)
+
+
+def _offsets(size: Shape) -> list[Any]:
+    """Every place in a window."""
+    return [tuple(map(int, place)) for place in product(*map(range, size))]
 
 
 def _windows(x: Any, size: Shape, stride: Shape, dilation: Shape) -> Any:
     """x (…, *spatial) → (…, *counts, *size), a copy."""
     counts = _counts(x.shape, size, stride, dilation)
     made = np.empty((*x.shape[: x.ndim - len(size)], *counts, *size), x.dtype)
-    for offset in product(*map(range, size)):
+    for offset in _offsets(size):
         made[(..., *offset)] = x[(..., *_places(offset, counts, stride, dilation))]
     return made
 
@@ -48,7 +53,7 @@ def _fold(g: Any, shape: Shape, size: Shape, stride: Shape, dilation: Shape) -> 
     """The transpose of windows: every window's entries added where they came from."""
     made = np.zeros(shape, g.dtype)
     counts = _counts(shape, size, stride, dilation)
-    for offset in product(*map(range, size)):
+    for offset in _offsets(size):
         made[(..., *_places(offset, counts, stride, dilation))] += g[(..., *offset)]
     return made
 

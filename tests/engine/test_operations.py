@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# ruff: noqa: E501 - the table below has a row per operation
-
 import numpy as np
 import pytest
 
