@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from ndgrad.cli.streams import only_ascii, painter
+from ndgrad.cli.streams import as_ascii, columns, only_ascii, painter
 from ndgrad.errors import Diagnostic, Label
 
 
@@ -14,10 +14,10 @@ def show(diagnostics: Iterable[Diagnostic]) -> None:
     """Draw each diagnostic on standard error."""
     from ndgrad.lang.rendering import render
 
-    paint = painter(sys.stderr)
     ascii = only_ascii(sys.stderr)
+    text = render(diagnostics, width=max(columns(), 80), paint=painter(sys.stderr), ascii=ascii)
     sys.stdout.flush()
-    sys.stderr.write("\n\n".join(render(d, paint, ascii=ascii) for d in diagnostics) + "\n")
+    sys.stderr.write((as_ascii(text) if ascii else text) + "\n")
 
 
 def write_json(diagnostics: tuple[Diagnostic, ...]) -> None:

@@ -42,8 +42,9 @@ def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = N
     if d.path:
         lines += ["", paint("path", "title"), *(f"  {step_text(step)}" for step in d.path)]
     lines += ["", paint("backward", "title")]
+    margin = max((len(_line(step.span)) for step in d.backward), default=0)
     for step in d.backward:
-        lines += _backward(step, d.of, paint, precision)
+        lines += _backward(step, d.of, margin, paint, precision)
     lines += ["", paint("chain rule", "title"), f"  {d.chain}"]
     if d.closed_form:
         lines.append(f"  {' ' * _equals(d.chain)}= {d.closed_form.removeprefix('= ')}")
@@ -72,12 +73,12 @@ def _table(rows: list[tuple[str, str, str, str]], paint: Paint) -> list[str]:
     return lines
 
 
-def _backward(step: BackwardStep, of: str, paint: Paint, precision: int | None) -> list[str]:
+def _backward(step: BackwardStep, of: str, margin: int, paint: Paint, precision: int | None) -> list[str]:
     from ndgrad.cli.writing import matrices
 
     name = f"∂{step.name}/∂{step.by}"
-    said = f"  {paint(_line(step.span), 'faint')}  " if step.span is not None else "  "
-    indent = " " * (len(_line(step.span)) + 4 if step.span is not None else 2)
+    said = f"  {paint(_line(step.span).ljust(margin), 'faint')}  "
+    indent = " " * (margin + 4)
     rounds = f", ×{step.rounds} rounds" if step.rounds > 1 else ""
     if step.factor:
         head = f"{said}{paint(name, 'name')} = {step.local}{rounds}"

@@ -34,11 +34,15 @@ class Job(Frozen):
 
         output: the file that the result will go to, which must be none of those that are read.
         """
+        import gc
+
         guard(output, self.files())
         program = self.loaded()
         values = _values(self.inputs)
         head = None if self.head is None else _value(self.head, "--head")
         bound_by = {name: f"-i {name}={_shortened(text)}" for name, text in self.inputs}
+        gc.freeze()  # main() started without it
+        gc.enable()
         made = program.run(
             values, grad=list(self.grad), head=head, of=self.of, dtype=self.dtype, trace=trace, bound_by=bound_by
         )

@@ -56,11 +56,14 @@ def _answered(arguments: list[str]) -> int:
 
     session = Session(debug="--debug" in arguments)
     try:
-        code = command().main(args=arguments, prog_name="ndgrad", standalone_mode=False, obj=session)
-        return code if isinstance(code, int) else DONE
+        try:
+            code = command().main(args=arguments, prog_name="ndgrad", standalone_mode=False, obj=session)
+            return code if isinstance(code, int) else DONE
+        except (Error, MemoryError):
+            if session.debug:
+                _traceback()
+            raise
     except Error as error:
-        if session.debug:
-            _traceback()
         return _reported(error, session)
     except typer.TyperException as error:
         return _misused(error)
@@ -68,13 +71,11 @@ def _answered(arguments: list[str]) -> int:
         if isinstance(exit.__context__, BrokenPipeError):  # typer's own answer to a closed pipe
             raise exit.__context__ from None
         raise
-    except (typer.Abort, OSError):
-        raise
     except MemoryError:
-        if session.debug:
-            _traceback()
         sys.stderr.write("error[E502]: there is not enough memory for this run\n")
         return LIMIT
+    except OSError:
+        raise
     except Exception as error:
         return _bug(error, session)
 
@@ -82,10 +83,16 @@ def _answered(arguments: list[str]) -> int:
 def _reported(error: Error, session: Session) -> int:
     from ndgrad.cli.drawing import show, write_json
 
-    if session.errors_as_json:
-        write_json(error.diagnostics)
-    else:
-        show(error.diagnostics)
+    try:
+        if session.errors_as_json:
+            write_json(error.diagnostics)
+        else:
+            show(error.diagnostics)
+    except OSError:
+        raise
+    except Exception as bug:
+        sys.stderr.write(f"{error}\n")
+        return _bug(bug, session)
     return error.exit_code
 
 

@@ -10,7 +10,7 @@ from typing import TextIO
 STYLES = {
     "error": "1;31",
     "warning": "1;33",
-    "code": "1",
+    "message": "1",
     "mark": "31",
     "frame": "34",
     "help": "36",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +59,39 @@ def ndgrad(command: list[str], environment: dict[str, str]) -> Callable[..., Ran
         )
         decoded = (part.decode("utf-8", "surrogateescape") for part in (ran.stdout, ran.stderr))
         return Ran(ran.args, ran.returncode, *decoded)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def terminal(environment: dict[str, str]) -> Callable[..., str]:
+    """Runs a line of shell on a terminal of 80 columns, and gives what a person would see."""
+
+    def run(line: str, cwd: Path = ROOT, columns: int = 80, **variables: str) -> str:
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        settings = {"NO_COLOR": "1"} | variables
+        process = subprocess.Popen(
+            ["bash", "-c", line],
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave,
+            cwd=cwd,
+            env=environment | settings,
+        )
+        os.close(slave)
+        seen = b""
+        while True:
+            try:
+                part = os.read(master, 1 << 16)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not part:
+                break
+            seen += part
+        os.close(master)
+        process.wait(timeout=60)
+        return seen.decode("utf-8").replace("\r\n", "\n")
 
     return run
 

@@ -12,7 +12,7 @@ from ndgrad.cli.app import single
 app, command = single(
     "Show how the chain rule made the gradient.",
     "ndgrad explain samples/chain.nd --grad x",
-    "ndgrad explain samples/branch.nd --grad x --format json",
+    "ndgrad explain samples/branch.nd --grad a --format json",
 )
 
 Format = Annotated[

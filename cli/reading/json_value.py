@@ -45,7 +45,7 @@ def _of_result(found: dict[str, Any], name: str) -> tuple[Any, Any]:
         raise problems.no_array_in_json(name, f"{len(grads)} gradients")
     if grads:
         which, values = next(iter(grads.items()))
-        dtype = found.get("dtypes", {}).get(f"grad {which}")
+        dtype = found.get("dtypes", {}).get(which)
     else:
         values = found.get("value")
         dtype = found.get("dtypes", {}).get(next(iter(found.get("outputs") or {}), ""))

@@ -39,9 +39,7 @@ def chosen(format: str | None, output: str | None, gradients: int = 0) -> str:
         suffix = os.path.splitext(output or "")[1].lower()
         format = SUFFIXES.get(suffix)
         if format is None:
-            problems.usage(
-                f"-o {output}: the name does not say the format; name it .npy, .json or .txt, or add --format"
-            )
+            problems.usage(f"-o {output}: the name says no format; name it .npy, .json or .txt, or add --format")
     if format is None:
         format = "table" if sys.stdout.isatty() else "json"
     if format in BINARY and to_stdout and sys.stdout.isatty():

@@ -24,7 +24,7 @@ def write(report: Report, place: Place) -> None:
 
 def as_object(result: Result, program: str) -> dict[str, Any]:
     """The result as plain JSON values."""
-    arrays = {**result.outputs, **{f"grad {name}": g for name, g in result.grads.items()}}
+    arrays = {**result.grads, **result.outputs}
     return {
         "schema": 1,
         "program": program,

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from ndgrad.cli.streams import as_ascii, colours, columns
@@ -51,10 +50,14 @@ def console(file: Any, colour: bool, width: int | None = None) -> Console:
 def draw(result: Result, console: Console, precision: int | None) -> None:
     """Print the result on a console."""
     width = console.width
-    for name, array in result.outputs.items():
+    of = result.of or ""
+    arrays = [*result.outputs.items(), *((derivative_name(of, name), g) for name, g in result.grads.items())]
+    for i, (name, array) in enumerate(arrays):
+        if i and (array.ndim or arrays[i - 1][1].ndim):
+            console.print()
         _array(console, name, array, width, precision)
-    for name, array in result.grads.items():
-        _array(console, derivative_name(result.of or "", name), array, width, precision)
+    if arrays:
+        console.print()
     if result.path:
         console.print(_note("path", path_text(result.path)), soft_wrap=False)
     console.print(_note("time", duration(result.seconds)))
@@ -97,15 +100,13 @@ def _array(console: Console, name: str, array: np.ndarray[Any, Any], width: int,
         title = Text.assemble((name, "bold cyan"), " = ", _numbers(matrices.entry(array.item(), precision)))
         title.append(f"  {array.dtype}", "dim")
         console.print(title)
-        console.print()
         return
     console.print(title)
     lines = matrices.lines_of(array, room, precision)
     for line in lines:
-        console.print(Padding(_numbers(line), (0, 0, 0, 2)), no_wrap=True, overflow="crop")
+        console.print(Text("  ") + _numbers(line), no_wrap=True, overflow="crop")
     if matrices.is_cut(array, room, precision):
-        console.print(Padding(Text(matrices.statistics(array, precision), "dim"), (0, 0, 0, 2)))
-    console.print()
+        console.print(Text(f"  {matrices.statistics(array, precision)}", "dim"))
 
 
 def _numbers(line: str) -> Text:

@@ -63,7 +63,8 @@ def test_nan_is_a_literal() -> None:
         ("[1, 2.3.4]", "E612 this value cannot be read at `2.3.4`: this is no number"),
         ("[[1, 2], [3]]", "E613 the rows of this value differ in length at `[[1, 2], [3]]`: "
          "its entries are lists of 1 and lists of 2"),
-        ("[1, [2]]", "E613 the rows of this value differ in length at `[1, [2]]`: its entries are lists of 1 and numbers"),
+        ("[1, [2]]", "E613 the rows of this value differ in length at `[1, [2]]`: "
+         "its entries are lists of 1 and numbers"),
         ("[" * 10_000, "E612 this value cannot be read at `[`: lists within lists go 32 deep at most"),
         ("abc", "E610 `abc` is neither a number nor a file at `abc`: "),
         ("1e", "E610 `1e` is neither a number nor a file at `1e`: "),
@@ -159,7 +160,8 @@ def test_a_table_gives_its_numbers(text: str, part: str | None, expected: Any) -
     [
         ("y,x\n1,2\n3,oops\n", None, "E615 the table holds something that is no number at `oops`: "
          "this is no number, in column `x`"),
-        ("y,x\n1,2\n3,\n", None, "E615 the table holds something that is no number at ``: a cell of column `x` is empty"),
+        ("y,x\n1,2\n3,\n", None, "E615 the table holds something that is no number at ``: "
+         "a cell of column `x` is empty"),
         ("y,x\n1,2\n3,4,5\n", None, "E616 the rows of the table differ in length at `3,4,5`: "
          "3 cells, the rows before have 2"),
         ("y,x\n1,2\n", "z", "E617 t.csv has no column `z`"),
@@ -197,7 +199,7 @@ def test_json_gives_its_numbers(value: Any, expected: Any) -> None:
 
 
 def test_a_result_in_json_keeps_its_dtype() -> None:
-    text = '{"schema": 1, "grads": {"x": [0.1]}, "dtypes": {"grad x": "float32"}}'
+    text = '{"schema": 1, "grads": {"x": [0.1]}, "dtypes": {"x": "float32"}}'
     assert json_value.read(text.encode(), "x.json").dtype == np.float32
 
 

@@ -1,0 +1,50 @@
+"""Every command and every Python line in the documentation does what is printed below it."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def steps(block: str) -> list[tuple[str, str]]:
+    """The commands of a block (after `$ `) with the output below each."""
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    return [(command, output) for command, _, output in (part.partition("\n") for part in parts[1:])]
+
+
+def comparable(text: str) -> str:
+    """Without the times, which differ from run to run."""
+    text = re.sub(r"^time  .*$", "time", text, flags=re.MULTILINE)
+    return re.sub(r'"seconds": [-+.e\d]+', '"seconds"', text).rstrip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_show_what_is_printed(page: Path, tmp_path: Path, terminal: Callable[..., str]) -> None:
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    for name in ("x.npy", "f.nd", "g.nd"):
+        shutil.copy(ROOT / "samples" / name, tmp_path)
+    for block in blocks(page, "console"):
+        for command, expected in steps(block):
+            assert comparable(terminal(command, cwd=tmp_path)) == comparable(expected), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_lines_show_what_is_printed(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for block in blocks(page, "pycon"):
+        example = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
+        said: list[str] = []
+        assert doctest.DocTestRunner().run(example, out=said.append).failed == 0, "".join(said)
