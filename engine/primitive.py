@@ -38,7 +38,7 @@ REQUIRED = Required()
 class Parameter(Frozen):
     """One parameter: its name, its kind, its default.
 
-    The kinds: "array", "arrays" for a sequence of them, "static", "rest" for all further arguments.
+    The kinds: "array", "arrays" for a sequence of them, "static".
     """
 
     name: str
@@ -164,10 +164,10 @@ class Primitive:
                 raise TypeError(f"{self.name}: a rule asks for {sorted(unknown)}, which it cannot have")
 
     def take_rest(self, call: Callable[..., Any]) -> None:
-        """Call through `call`, whose last parameter takes all further positional arguments (einsum)."""
+        """Call through `call`, which takes any number of arrays after the first argument (einsum)."""
         self.call = call
-        *first, last = self.signature
-        self.signature = (*first, Parameter(last.name, "rest"))
+        first, *_ = self.signature
+        self.signature = (first, *(Parameter(name, "array", None) for name in "abcdefghijklmnop"))
 
     def on_plain(self, *args: Any, **named: Any) -> Any:
         """The value over plain arrays, unrecorded."""

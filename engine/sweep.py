@@ -261,7 +261,8 @@ class _Sweep:
         if not op.routes:
             return shares
         seed = np.ones(g.shape) if live is None else live.astype(np.float64)
-        reached = self.shares(op, node, self.plain_slots(node, seed), visited)
+        slots = self.slots(node, seed) if node.traced else self.plain_slots(node, plain(seed))
+        reached = self.shares(op, node, slots, visited)
         return [
             (parent, _restricted(c, _unmasked(r), parent)) for (parent, c), (_, r) in zip(shares, reached, strict=True)
         ]
@@ -299,16 +300,16 @@ class _Sweep:
         """g·d, exactly 0 where no path arrives; None where no path leads on."""
         if d.__class__ is int and d == 0:
             return None
+        F = RECORDED if isinstance(g, NDArray) or isinstance(d, NDArray) else PLAIN
         if op.selects:
-            chosen = np.broadcast_to(plain(d) != 0, g.shape)
-            live = chosen if live is None else live & chosen
+            chosen = F.broadcast_to(F.not_equal(d, 0), g.shape)
+            live = chosen if live is None else F.logical_and(live, chosen)
         if live is None:
             return g if d.__class__ is int and d == 1 else g * d
-        F = RECORDED if isinstance(g, NDArray) or isinstance(d, NDArray) else PLAIN
         value = F.where(live, g * d, 0.0)
         if value.shape != parent.shape:
             value = unbroadcast(value, parent.shape, F)
-            live = unbroadcast(live.astype(np.float64), parent.shape) != 0
+            live = F.not_equal(unbroadcast(live.astype(np.float64), parent.shape, F), 0)
         if value.dtype != parent.dtype:
             value = value.astype(parent.dtype)
         return Reached(value, live)
@@ -316,13 +317,13 @@ class _Sweep:
 
 def _restricted(c: Any, reached: Any, parent: Node) -> Any:
     """The share `c` of an operation that only routes, with the entries that `reached` says a path reaches."""
-    if reached.shape != parent.shape:
-        reached = unbroadcast(reached, parent.shape)
-        c = unbroadcast(c, parent.shape, RECORDED if isinstance(c, NDArray) else PLAIN)
-    live = reached != 0
-    if live.all():
-        return c
     F = RECORDED if isinstance(c, NDArray) else PLAIN
+    if reached.shape != parent.shape:
+        reached = unbroadcast(reached, parent.shape, F if isinstance(reached, NDArray) else PLAIN)
+        c = unbroadcast(c, parent.shape, F)
+    live = (RECORDED if isinstance(reached, NDArray) else PLAIN).not_equal(reached, 0)
+    if plain(live).all():
+        return c
     return Reached(F.where(live, c, 0.0), live)
 
 
@@ -358,6 +359,7 @@ def _joined(a: Any, b: Any) -> Any:
     """The sum of two cotangents of which at least one knows its reached entries."""
     value = _unmasked(a) + _unmasked(b)
     if a.__class__ is Reached and b.__class__ is Reached:
-        live = a.live | b.live
-        return value if live.all() else Reached(value, live)
+        F = RECORDED if isinstance(a.live, NDArray) or isinstance(b.live, NDArray) else PLAIN
+        live = F.logical_or(a.live, b.live)
+        return value if plain(live).all() else Reached(value, live)
     return value

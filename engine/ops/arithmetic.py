@@ -94,13 +94,19 @@ def _power_by_base(F: Any, a: Any, b: Any) -> Any:
     return F.where(F.equal(b, 0), 0.0, b * a ** (b - 1))
 
 
+def _power_by_exponent(F: Any, y: Any, a: Any, b: Any) -> Any:
+    """y·log a, and 0 where a is 0 and b is not negative, or y has underflown."""
+    flat = F.logical_or(F.equal(y, 0), F.logical_and(F.equal(a, 0), F.greater_equal(b, 0)))
+    return F.where(flat, 0.0, y * F.log(a))
+
+
 power = elementwise(
     "power",
     value=lambda F, a, b: F.power(a, b),
-    partials=[_power_by_base, lambda F, y, a: F.where(F.equal(y, 0), 0.0, y * F.log(a))],
+    partials=[_power_by_base, _power_by_exponent],
     written="{a}^{b}",
     precedence=POWER,
-    kinks=[Kink("b == 0", value="0 by a, for every a"), Kink("a == 0, b > 0", value="0 by b")],
+    kinks=[Kink("b == 0", value="0 by a, for every a"), Kink("a == 0, b >= 0", value="0 by b")],
     domain=(0.3, 2.5),
     example="power([1, 2, 3], 2) -> [1, 4, 9]",
 )

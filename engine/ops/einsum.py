@@ -114,7 +114,7 @@ einsum_of = primitive(
 def _call(subscripts: Any, *operands: Any) -> Any:
     if not isinstance(subscripts, str):
         raise problems.bad_argument("einsum", "the first argument is the string of subscripts")
-    return einsum_of.call(list(operands), subscripts)
+    return einsum_of.call([x for x in operands if x is not None], subscripts)
 
 
 einsum: Primitive = primitive(

@@ -38,6 +38,7 @@ HOMES = {
         "avg_pool2d batch_norm conv1d conv2d convolve correlate cross_entropy dropout embedding "
         "layer_norm max_pool2d mse"
     ),
+    "custom": "detach stop_gradient",
 }
 
 # Operations that rules use and programs do not see.
@@ -50,4 +51,5 @@ INTERNAL = {
     "indexing": "scatter scattered written",
     "einsum": "einsum_of",
     "networks": "convolve_full fold windows",
+    "custom": "custom_call",
 }

@@ -291,7 +291,7 @@ def _svd_vjp(F: Any, g: Any, y: Any, x_shape: Shape, full_matrices: bool) -> Any
     rows = F.reshape(s, (*s.shape, 1))
     middle = _scaled_columns(F, inside_u, s) + rows * inside_v
     if gs is not None:
-        middle = middle + _scaled_columns(F, np.broadcast_to(np.eye(s.shape[-1]), concrete(middle).shape), gs)
+        middle = middle + _scaled_columns(F, np.broadcast_to(np.eye(s.shape[-1]), middle.shape), gs)
     made = F.matmul(F.matmul(u, middle), vt)
     m, n = x_shape[-2:]
     if m > n:
@@ -318,7 +318,7 @@ def _eigh_vjp(F: Any, g: Any, y: Any) -> Any:
     gw, gv = g
     middle: Any = 0.0
     if gw is not None:
-        middle = _scaled_columns(F, np.broadcast_to(np.eye(w.shape[-1]), concrete(v).shape), gw)
+        middle = _scaled_columns(F, np.broadcast_to(np.eye(w.shape[-1]), v.shape), gw)
     if gv is not None:
         middle = middle + _gaps(F, w) * F.matmul(mT(F, v), gv)
     return _symmetrised(F, F.matmul(F.matmul(v, middle), mT(F, v)))

@@ -78,9 +78,9 @@ mean = primitive(
 
 @plain
 def tied(x: Any, y: Any, axis: Axis, keepdims: bool) -> Any:
-    """For an extreme y of x along axis: 1/k at each of the k entries that are y, else 0. nan equals nan."""
+    """For an extreme y of x along axis: 1/k at each of the k entries that are y, else 0. nan where y is."""
     full = y if keepdims or not np.shape(x) else np.reshape(y, reduced("max", np.shape(x), axis, True))
-    hit = (x == full) | (np.isnan(x) & np.isnan(full))
+    hit = np.equal(x, full)
     return hit / np.sum(hit, axis=axis, keepdims=True)
 
 
@@ -349,7 +349,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _weights(F: Any, y: Any, x: Any, x_shape: Any, axis: Axis, keepdims: bool) -> Any:
     full = restored(F, y, x_shape, axis, keepdims)
-    return F.where(F.equal(full, -np.inf), 0.0, F.exp(x - full))
+    return F.exp(x - full)
 
 
 logsumexp_ = primitive(

@@ -178,6 +178,7 @@ CASES: dict[str, list[tuple[list[Any], dict[str, Any]]]] = {
     "svdvals": [([(4, 3)], {}), ([(2, 2, 3)], {})],
     "eigh": [([SPD(3, 3)], {})],
     "eigvalsh": [([SPD(3, 3)], {})],
+    "custom_call": [],
     "expm": [([(3, 3)], {}), ([(2, 2, 2)], {})],
     "matrix_power": [*(([SPD(2, 2)], {"n": n}) for n in (0, 1, 3, -2))],
     "windows": [([(2, 5)], {"size": (2,), "stride": (2,), "dilation": (1,)})],
