@@ -51,7 +51,7 @@ def explained(source: Source, tokens: list[Token], place: int, expected: set[str
     line = tokens[start:place]
     first = str(line[0]) if line else ""
     span = _span(source, token)
-    wanted = _wanted(expected)
+    wanted = None if token in ("else", "elif") else _wanted(expected)
 
     if expected == {"_INDENT"}:
         header = _header(tokens, place - 1)

@@ -21,6 +21,7 @@ from ndgrad.lang.values import (
     Function,
     Run,
     failed,
+    in_words,
     operand,
     placed,
     stacked,
@@ -394,13 +395,9 @@ def check_rows(node: syntax.ArrayLiteral) -> tuple[int, ...]:
     shapes = [check_rows(entry) if isinstance(entry, syntax.ArrayLiteral) else () for entry in node.entries]
     for entry, shape in zip(node.entries, shapes, strict=True):
         if shape != shapes[0]:
-            first, other = described_shape(shapes[0]), described_shape(shape)
+            first, other = in_words(shapes[0]), in_words(shape)
             raise problems.raised(problems.ragged(node.entries[0].span, first, entry.span, other))
     return (len(shapes), *(shapes[0] if shapes else ()))
-
-
-def described_shape(shape: tuple[int, ...]) -> str:
-    return "a number" if not shape else f"of shape {'×'.join(map(str, shape))}"
 
 
 _COMPILE: dict[type, Callable[[Expressions, Any], Run]] = {

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.errors import Span
+from ndgrad.errors import Error, Span
 from ndgrad.lang import problems, syntax
-from ndgrad.lang.values import NUMBERS, Frame, Lazy, Run, described, failed, operand, placed, whole
+from ndgrad.lang.values import NUMBERS, Frame, Lazy, Run, described, failed, operand, placed, shown_shape, whole
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import find
-from ndgrad.ops.indexing import update
 
 if TYPE_CHECKING:
     from ndgrad.lang.expressions import Expressions
@@ -142,11 +141,19 @@ def written(x: Any, key: Any, value: Any, target: syntax.Index, place: Span) -> 
     if not isinstance(x, NDArray):
         raise problems.raised(problems.cannot_index(target.value.span, f"{described(x)} has no entries to write"))
     value = operand(value, "a write", place)
+    from ndgrad.ops.indexing import indexed, plain_key, update
+
     if x.dtype.kind != "f" and _loses(x, value):
         kind = f"an array of {x.dtype}"
         raise problems.raised(problems.lossy_write(place, kind, described(value)))
     try:
         y = update(x, key, value)
+    except Error as error:
+        if error.code != "E304":
+            raise failed(error, "a write", span, spans) from None
+        place_shape, shape = indexed(x.shape, plain_key(key)), getattr(value, "shape", ())
+        words = shown_shape(place_shape), shown_shape(shape)
+        raise problems.raised(problems.write_does_not_fit(span, words[0], place, words[1])) from None
     except Exception as error:
         raise failed(error, "a write", span, spans) from None
     return placed(y, span)

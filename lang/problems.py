@@ -293,6 +293,12 @@ def cannot_index(span: Span, what: str, help: str | None = None) -> Diagnostic:
     return Diagnostic("E303", what, (Label(span),), help)
 
 
+def write_does_not_fit(span: Span, place: str, value: Span, shape: str) -> Diagnostic:
+    """E304: a value whose shape does not broadcast to the entries that it is written to."""
+    labels = (Label(value, f"this is {shape}"), Label(span, f"these entries are {place}"))
+    return Diagnostic("E304", "the value does not fit the entries it is written to", labels)
+
+
 def not_numbers(op: str, span: Span, what: str) -> Diagnostic:
     """E305: something that is no number and no array where one is needed."""
     return Diagnostic("E305", f"`{op}` needs numbers or arrays", (Label(span, f"this is {what}"),))

@@ -140,8 +140,8 @@ class Program:
         run = _Run(self, dict(inputs or {}), grad, head, of, dtype, trace, dict(bound_by or {}), max_steps, show)
         try:
             return _deep(run.go)
-        except Error:
-            raise
+        except Error as error:
+            raise _with_origin(error, run.bound_by) from None
         except MemoryError:
             raise problems.raised(problems.out_of_memory(None)) from None
         except RecursionError:
@@ -437,6 +437,19 @@ def _output(value: Any, span: Span) -> NDArray:
         made: NDArray = operand(value, "output", span)
         return made
     raise problems.raised(problems.not_shown(span, described(value)))
+
+
+def _with_origin(error: Error, bound_by: dict[str, str]) -> Error:
+    """The error, with a word on where inputs came from whose shapes or values clash."""
+    first = error.diagnostics[0]
+    if first.code.startswith("E3") and bound_by:
+        names = dict.fromkeys(label.span.text for label in first.labels if label.text)
+        origins = [f"{name} was bound by {bound_by[name]}" for name in names if name in bound_by]
+        if origins:
+            help = "; ".join([*origins, *([first.help] if first.help else [])])
+            placed = Diagnostic(first.code, first.message, first.labels, help, first.severity)
+            error.diagnostics = (placed, *error.diagnostics[1:])
+    return error
 
 
 def _to_standard_error(text: str) -> None:

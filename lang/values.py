@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.errors import Error, Span
+from ndgrad.errors import Diagnostic, Error, Span
 from ndgrad.lang import problems
+from ndgrad.lang.scalars import OPERATIONS
 from ndgrad.lang.syntax import Parameter
 from ndgrad.ndarray import NDArray, array, plain
 from ndgrad.ops import find
@@ -86,6 +87,11 @@ def shown_shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) if shape else "a scalar"
 
 
+def in_words(shape: tuple[int, ...]) -> str:
+    """`of shape 3×4`, `a number` for ()."""
+    return f"of shape {shown_shape(shape)}" if shape else "a number"
+
+
 def described(value: Any) -> str:
     """What `value` is, in the words of a diagnostic."""
     if isinstance(value, NDArray):
@@ -112,13 +118,24 @@ def described(value: Any) -> str:
 def failed(error: Exception, name: str, span: Span, spans: tuple[Span, ...] = ()) -> Error:
     """The error to raise for `error`, which came out of the operation `name` written at `span`."""
     if isinstance(error, Error):
-        return error.at(span, spans)
+        return _in_signs(error, name).at(span, spans)
     if isinstance(error, MemoryError):
         return problems.raised(problems.out_of_memory(span))
     if isinstance(error, RecursionError):
         return problems.raised(problems.recursion_too_deep(span, name, 1000))
     reason = str(error).splitlines()
     return problems.raised(problems.operation_failed(name, span, reason[0] if reason else type(error).__name__))
+
+
+def _in_signs(error: Error, sign: str) -> Error:
+    """The error with the operation called by the sign that the program wrote."""
+    first = error.diagnostics[0]
+    operation = OPERATIONS.get(sign)
+    if operation is not None and f"`{operation}`" in first.message:
+        message = first.message.replace(f"`{operation}`", f"`{sign}`")
+        renamed = Diagnostic(first.code, message, first.labels, first.help, first.severity)
+        error.diagnostics = (renamed, *error.diagnostics[1:])
+    return error
 
 
 def operand(value: Any, name: str, span: Span) -> Any:
@@ -158,7 +175,7 @@ def stacked(values: tuple[Any, ...], spans: tuple[Span, ...], span: Span, depth:
     shape = _shape(parts[0])
     for part, place in zip(parts, spans, strict=True):
         if _shape(part) != shape:
-            first, other = shown_shape(shape), shown_shape(_shape(part))
+            first, other = in_words(shape), in_words(_shape(part))
             raise problems.raised(problems.ragged(spans[0], first, place, other))
     if len(arrays) < len(parts):
         dtype = np.result_type(*(part.dtype for part in arrays))

@@ -11,11 +11,93 @@ from ndgrad.errors import Error
 from ndgrad.lang import compile
 from ndgrad.lang.rendering import render
 
-WORDS = (
-    "x y i f sin sum max zeros range len zip enumerate print where stack norm e pi inf True False None and or not if "
-    "elif else while for in def return break continue pass lambda input output assert 0 1 2 3.5 1e300 -1 '' 'a' "
-    "( ) [ ] , : ; . = == != < <= > + - * / // % ** @ += -= **= ... ^ $ # \\ axis keepdims dtype shape T float int"
-).split()
+WORDS = [
+    "x",
+    "y",
+    "i",
+    "f",
+    "sin",
+    "sum",
+    "max",
+    "zeros",
+    "range",
+    "len",
+    "zip",
+    "enumerate",
+    "print",
+    "where",
+    "stack",
+    "norm",
+    "e",
+    "pi",
+    "inf",
+    "True",
+    "False",
+    "None",
+    "and",
+    "or",
+    "not",
+    "if",
+    "elif",
+    "else",
+    "while",
+    "for",
+    "in",
+    "def",
+    "return",
+    "break",
+    "continue",
+    "pass",
+    "lambda",
+    "input",
+    "output",
+    "assert",
+    "0",
+    "1",
+    "2",
+    "3.5",
+    "1e300",
+    "-1",
+    "''",
+    "'a'",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ":",
+    ";",
+    ".",
+    "=",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "@",
+    "+=",
+    "-=",
+    "**=",
+    "...",
+    "^",
+    "$",
+    "#",
+    "\\",
+    "axis",
+    "keepdims",
+    "dtype",
+    "shape",
+    "T",
+    "float",
+    "int",
+]
 LINES = (
     "y = x + 1",
     "x[0] = y",
@@ -61,12 +143,19 @@ HEADERS = (
 )
 
 
-def ends_well(text: str) -> None:
+def problem_of(text: str) -> Error | None:
+    """Run a program; the error of the language that it ends in, if it does."""
     inputs = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "i": np.int64(1)}
     try:
-        program = compile(text)
-        program.run(inputs, grad=["x"], max_steps=300, show=lambda text: None)
+        compile(text).run(inputs, grad=["x"], max_steps=300, show=lambda text: None)
     except Error as error:
+        return error
+    return None
+
+
+def ends_well(text: str) -> None:
+    error = problem_of(text)
+    if error is not None:
         assert error.diagnostics
         assert all(d.message and d.code for d in error.diagnostics)
         assert render(error.diagnostics)
@@ -104,7 +193,10 @@ def test_random_characters(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_one_change_to_a_right_program(seed: int) -> None:
     rng = random.Random(3000 + seed)
-    text = "def f(a, b=2):\n    if sum(a) > b:\n        return a * b\n    return -a\n\nfor k in range(3):\n    x = f(x, k)\nx[0, 1] = 7\noutput x, total = sum(x)\n"
+    text = (
+        "def f(a, b=2):\n    if sum(a) > b:\n        return a * b\n    return -a\n\n"
+        "for k in range(3):\n    x = f(x, k)\nx[0, 1] = 7\noutput x, total = sum(x)\n"
+    )
     for _ in range(60):
         place = rng.randrange(len(text))
         ends_well(

@@ -1,0 +1,103 @@
+"""Every diagnostic of the language, whole, as the user reads it.
+
+diagnostics.txt holds programs and what is drawn for them. After a change of words:
+UPDATE=1 pytest tests/lang/test_diagnostics.py, then read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ndgrad.errors import Error
+from ndgrad.lang import compile, problems
+from ndgrad.lang.rendering import render
+
+FILE = Path(__file__).with_name("diagnostics.txt")
+CASES = [tuple(case.split("\n----\n", 1)) for case in FILE.read_text("utf-8").removesuffix("\n").split("\n\n====\n")]
+INPUTS = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "w": np.array([1.0, 2.0, 3.0])}
+
+
+def drawn(text: str) -> str:
+    inputs = {name: value for name, value in INPUTS.items() if f"input {name}\n" not in text + "\n"}
+    try:
+        compile(text, "f.nd").run(inputs, max_steps=1000, bound_by={"w": "-i w=w.npy"})
+    except Error as error:
+        return render(error.diagnostics)
+    return "no error"
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES, ids=[case[0].splitlines()[0][:40] for case in CASES])
+def test_diagnostic(text: str, expected: str) -> None:
+    if not os.environ.get("UPDATE"):
+        assert drawn(text) == expected
+
+
+@pytest.mark.skipif(not os.environ.get("UPDATE"), reason="only on request")
+def test_update() -> None:
+    FILE.write_text("\n\n====\n".join(f"{text}\n----\n{drawn(text)}" for text, _ in CASES) + "\n", "utf-8")
+
+
+def test_messages_are_sentences_without_capitals_and_full_stops() -> None:
+    for _, expected in CASES:
+        for line in expected.splitlines():
+            if line.startswith("error["):
+                message = line.split(": ", 1)[1]
+                assert message[0] in "`'" or message[0].islower() or message[0].isdigit(), message
+                assert not message.endswith("."), message
+
+
+def test_codes_that_a_program_can_meet_are_shown() -> None:
+    """Each builder names its code first in its docstring; those a program alone can cause have a case."""
+    shown = FILE.read_text("utf-8")
+    for name, builder in vars(problems).items():
+        doc = getattr(builder, "__doc__", None) or ""
+        code = doc[:4]
+        if callable(builder) and code[0:1] == "E" and code[1:].isdigit() and code not in ELSEWHERE:
+            assert f"error[{code}]" in shown, name
+
+
+ELSEWHERE = {"E205", "E208", "E401", "E404", "E406", "E501", "E502", "E503", "E602", "E603", "E604", "E307"}
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "options", "code", "words"),
+    [
+        ("y = x", {"x": 1.0}, {"grad": ["z"]}, "E205", "--grad names `z`, which is no input"),
+        ("y = x", {"x": 1.0}, {"of": "q"}, "E205", "--of names `q`"),
+        ("pass", {"x": 1.0}, {"grad": ["x"]}, "E208", "no value to differentiate"),
+        ("y = 2 * k", {"k": np.arange(3)}, {"grad": ["k"]}, "E401", "gradients by `k`, whose values are int64"),
+        ("y = x > 0", {"x": 1.0}, {"grad": ["x"]}, "E401", "gradients of `y`, whose values are bool"),
+        ("y = x", {"x": [1.0, 2]}, {"grad": ["x"], "head": [1, 2, 3]}, "E404", "the head is 3, the output `y` is 2"),
+        ("y = full(2, x)", {"x": 2.0}, {"grad": ["x"]}, "E406", "no derivative by its argument `fill_value`"),
+        ("y = x", {"x": np.float16(1)}, {}, "E604", "of dtype float16"),
+        ("y = x", {"x": 1j}, {}, "E604", "of dtype complex128"),
+        ("y = x", {"x": "abc"}, {}, "E604", "text"),
+        ("y = x", {"x": [[1], [2, 3]]}, {}, "E604", "its rows differ in length"),
+        ("y = x", {"x": {}}, {}, "E604", "of dtype object"),
+        ("input x: int64", {"x": 1.5}, {}, "E604", "values that int64 cannot hold"),
+        ("y = x", {"x": 1.0}, {"dtype": "int64"}, "E206", "no dtype `int64`"),
+        ("input x: [n]\ninput w: [n]\nx", {"x": [1.0], "w": [1, 2]}, {}, "E302", "the size `n`"),
+        ("input x: [3, n]", {"x": [1.0]}, {}, "E302", "the input `x` has the wrong shape"),
+    ],
+)
+def test_what_the_caller_did(text: str, inputs: dict, options: dict, code: str, words: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(Error) as caught:
+        compile(text).run(inputs, **options)
+    assert caught.value.code == code
+    assert words in caught.value.diagnostics[0].message
+
+
+def test_load(tmp_path: Path) -> None:
+    from ndgrad.lang import load
+
+    (tmp_path / "a.nd").write_bytes(b"\xef\xbb\xbfy = 3\r\n")
+    assert load(tmp_path / "a.nd").run().value == 3
+    (tmp_path / "b.nd").write_bytes(b"y = \xff")
+    for path, code in ((tmp_path / "b.nd", "E603"), (tmp_path / "c.nd", "E602"), (tmp_path, "E602")):
+        with pytest.raises(Error) as caught:
+            load(path)
+        assert caught.value.code == code
