@@ -14,7 +14,7 @@ from ndgrad.ndarray import NDArray, array, plain
 from ndgrad.tape import STATE as ENGINE
 
 if TYPE_CHECKING:
-    from ndgrad.lang.interpreter import State
+    from ndgrad.lang.state import State
 
 _KEPT = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool")))
 

@@ -11,77 +11,18 @@ from typing import Any
 from ndgrad.errors import Span
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.calls import returning
-from ndgrad.lang.conditions import Path, compile_condition, condensed, text_of
+from ndgrad.lang.conditions import compile_condition, condensed, text_of
 from ndgrad.lang.expressions import Expressions, operation
 from ndgrad.lang.indexing import compile_key, written
 from ndgrad.lang.inputs import declared
 from ndgrad.lang.scopes import RESULT, STATE, Scope, assigned, target_names
 from ndgrad.lang.values import Frame, Run, described, failed, formatted, rows
-from ndgrad.ndarray import NDArray, array
+from ndgrad.ndarray import NDArray
 from ndgrad.ops import find
 
 BREAK, CONTINUE, RETURN = 1, 2, 3
 
 Store = Callable[[Frame, Any], None]
-
-
-class State:
-    """What a run has done so far.
-
-    given        values bound by the caller, by name; inputs, the arrays made of them
-    wanted       names to differentiate by
-    outputs      what `output` showed, by name, with the place
-    last         names and values of the last statement, where there is no output
-    sizes        what the names in the shapes of inputs stand for, with the place
-    bindings     (name, number, value, span, text) of every assignment, if they are recorded
-    """
-
-    __slots__ = (
-        "bindings",
-        "bound_by",
-        "depth",
-        "given",
-        "inputs",
-        "last",
-        "limit",
-        "outputs",
-        "path",
-        "show",
-        "sizes",
-        "steps",
-        "times",
-        "wanted",
-    )
-
-    def __init__(
-        self,
-        given: dict[str, Any],
-        wanted: frozenset[str],
-        limit: int,
-        show: Callable[[str], None],
-        bound_by: dict[str, str],
-        traced: bool,
-    ) -> None:
-        self.given = given
-        self.wanted = wanted
-        self.limit = self.steps = limit
-        self.show = show
-        self.bound_by = bound_by
-        self.depth = 0
-        self.inputs: dict[str, NDArray] = {}
-        self.outputs: dict[str, tuple[Any, Span]] = {}
-        self.last: list[tuple[str, Any, Span]] = []
-        self.sizes: dict[str, tuple[int, Span]] = {}
-        self.path = Path()
-        self.bindings: list[tuple[str, int, Any, Span, str]] | None = [] if traced else None
-        self.times: dict[str, int] = {}
-
-    def bind(self, name: str, value: Any, span: Span, text: str) -> None:
-        """Record that `name` got `value`."""
-        assert self.bindings is not None
-        number = self.times.get(name, -1) + 1
-        self.times[name] = number
-        self.bindings.append((name, number, value, span, text))
 
 
 class Compiler(Expressions):
@@ -261,7 +202,8 @@ class Compiler(Expressions):
 
     def input(self, node: syntax.Input) -> Run:
         default = None if node.default is None else self.compile(node.default)
-        store = self._store_name(node.name, node.span, condensed(node.default.span.text) if node.default else "")
+        given = self._store_name(node.name, node.span, "")
+        store = self._store_name(node.name, node.span, condensed(node.default.span.text)) if node.default else given
         sizes = {
             d.size: self._store_name(d.size, d.span, "")
             for d in node.dims or ()
@@ -272,10 +214,11 @@ class Compiler(Expressions):
 
         def run(f: Frame) -> None:
             state = f[STATE]
-            x, found = declared(node, state, None if default is None else default(f))
+            bound = node.name in state.given
+            x, found = declared(node, state, None if bound or default is None else default(f))
             for name, size in found.items():
                 sizes[name](f, size)
-            store(f, x)
+            (given if bound else store)(f, x)
 
         return run
 
@@ -485,8 +428,3 @@ def compile_program(body: syntax.Body, scope: Scope, hidden: frozenset[str], tra
     shows = any(isinstance(node, syntax.Output) for node in syntax.walk(body))
     tail = frozenset() if shows else frozenset(id(s) for s in tail_of(body.statements))
     return Compiler(scope, hidden, traced, tail).block(body.statements)
-
-
-def as_array(value: Any) -> NDArray:
-    """An output as an array; numbers become the default float unless they are booleans."""
-    return value if isinstance(value, NDArray) else array(value)

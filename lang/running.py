@@ -1,0 +1,345 @@
+"""One run of a program: from the values that the caller binds to values, gradients and the record."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ndgrad import autograd
+from ndgrad.errors import Diagnostic, Error, Span
+from ndgrad.lang import problems
+from ndgrad.lang.checker import unknown
+from ndgrad.lang.conditions import PathStep
+from ndgrad.lang.inputs import taken, track
+from ndgrad.lang.interpreter import tail_of
+from ndgrad.lang.scopes import Scope, target_names
+from ndgrad.lang.state import State
+from ndgrad.lang.values import NUMBERS, UNBOUND, described, operand, shown_shape
+from ndgrad.ndarray import NDArray, array, plain
+
+if TYPE_CHECKING:
+    from ndgrad.lang.derivation import Binding, Derivation
+    from ndgrad.lang.program import Program
+
+
+class Result:
+    """What a run gave.
+
+    value     the first output as a NumPy array, None if the program shows nothing
+    outputs   all outputs, in order, by name
+    of        the name of what was differentiated
+    grads     the gradients, by name of the input
+    path      the decisions of the run; seconds, how long it took; warnings
+    trace     the assignments in order (with trace=True), else None
+    """
+
+    def __init__(
+        self,
+        outputs: dict[str, np.ndarray[Any, Any]],
+        grads: dict[str, np.ndarray[Any, Any]],
+        of: str | None,
+        path: list[PathStep],
+        seconds: float,
+        warnings: list[Diagnostic],
+        trace: list[Binding] | None,
+        derive: Callable[[str], Derivation],
+    ) -> None:
+        self.outputs = outputs
+        self.grads = grads
+        self.of = of
+        self.path = path
+        self.seconds = seconds
+        self.warnings = warnings
+        self.trace = trace
+        self._derive = derive
+
+    @property
+    def value(self) -> np.ndarray[Any, Any] | None:
+        return next(iter(self.outputs.values()), None)
+
+    def derivation(self, name: str) -> Derivation:
+        """The steps of the derivative by the input `name`, from the recorded run (or a new one, recorded)."""
+        return self._derive(name)
+
+
+class Run:
+    """One run of a program, from the values given to the result."""
+
+    def __init__(
+        self,
+        program: Program,
+        inputs: dict[str, Any],
+        grad: Sequence[str],
+        head: Any,
+        of: str | None,
+        dtype: Any,
+        trace: bool,
+        bound_by: dict[str, str],
+        max_steps: int,
+        show: Callable[[str], None] | None,
+    ) -> None:
+        self.program = program
+        self.checked = program.checked
+        self.inputs = inputs
+        self.head = head
+        self.of = of
+        self.dtype = dtype
+        self.trace = trace
+        self.bound_by = bound_by
+        self.max_steps = max_steps
+        self.show = show or _to_standard_error
+        self.warnings: list[Diagnostic] = []
+        self.grad = (grad,) if isinstance(grad, str) else tuple(dict.fromkeys(grad))
+
+    def go(self) -> Result:
+        start = perf_counter()
+        if self.dtype is not None and str(self.dtype) not in ("float32", "float64"):
+            name = getattr(self.dtype, "__name__", str(self.dtype))
+            if name not in ("float32", "float64"):
+                raise problems.raised(problems.unknown_dtype(None, name))
+            self.dtype = name
+        missing = unknown(self.checked, self.inputs)
+        if missing:
+            raise problems.raised(missing)
+        self.warn_unused()
+        with ExitStack() as scopes:
+            scopes.enter_context(np.errstate(all="ignore"))
+            scopes.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            scopes.enter_context(autograd.default_dtype(self.dtype or "float64"))
+            given = {
+                name: taken(name, value, self.dtype, self.span_of(name), self.bound_by.get(name))
+                for name, value in self.inputs.items()
+            }
+            wanted = self.wanted(given)
+            if wanted or self.trace:
+                scopes.enter_context(autograd.record())
+            if self.trace:
+                scopes.enter_context(autograd.keep_values())
+            state, frame, scope = self.evaluate(given, wanted)
+            outputs = self.outputs(state, frame, scope)
+            of, y, span = self.differentiated(state, frame, scope, outputs)
+            head = None if y is None else self.head_for(of or "", y, span)
+            grads = self.gradients(wanted, state, of, y, head, span)
+        bindings = self.bindings(state)
+        shown = {name: np.array(plain(value)) for name, (value, _) in outputs.items()}
+        arrays = {name: np.array(plain(g)) for name, g in grads.items()}
+
+        def derive(name: str) -> Derivation:
+            if not self.trace or name not in arrays:
+                return self.again(name)
+            return self.derive(name, of, y, head, arrays[name], state, bindings)
+
+        seconds = perf_counter() - start
+        return Result(shown, arrays, of, state.path.steps(), seconds, self.warnings, bindings, derive)
+
+    # Before
+
+    def span_of(self, name: str) -> Span | None:
+        """Where an input is declared, or first read."""
+        if name in self.checked.inputs:
+            return self.checked.inputs[name].span
+        return self.checked.free[name].span if name in self.checked.free else None
+
+    def warn_unused(self) -> None:
+        known = {*self.checked.inputs, *self.program.free_names}
+        sizes = {d.size for node in self.checked.inputs.values() for d in node.dims or ()}
+        for name in self.inputs:
+            if name not in self.checked.read and name not in sizes:
+                known_others = known - {name} - set(self.inputs)
+                self.warnings.append(problems.never_used(name, self.bound_by.get(name), known_others))
+
+    def wanted(self, given: dict[str, NDArray]) -> tuple[str, ...]:
+        """The names to differentiate by. E205."""
+        known = list(dict.fromkeys((*self.checked.inputs, *given)))
+        wanted: list[str] = []
+        for name in self.grad:
+            if name == "all" and name not in known:
+                wanted += [n for n in known if n not in wanted and (n not in given or given[n].dtype.kind == "f")]
+            elif name not in known:
+                raise problems.raised(problems.unknown_option("--grad", name, "input", known))
+            elif name not in wanted:
+                wanted.append(name)
+        return tuple(wanted)
+
+    def evaluate(self, given: dict[str, NDArray], wanted: tuple[str, ...]) -> tuple[State, list[Any], Scope]:
+        """Run the program's statements."""
+        state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
+        scope, run = self.program.compiled(frozenset(given), self.trace)
+        frame: list[Any] = [None, state, None, *[UNBOUND] * len(scope.places)]
+        for name, value in given.items():
+            if name in self.checked.inputs:
+                continue
+            if name in wanted:
+                track(name, value, self.span_of(name))
+            state.inputs[name] = value
+            if name in scope.places:
+                frame[scope.places[name]] = value
+            if state.bindings is not None:
+                state.bind(name, value, self.span_of(name) or Span(self.program.source, 0, 0), "")
+        run(frame)
+        return state, frame, scope
+
+    # After
+
+    def outputs(self, state: State, frame: list[Any], scope: Scope) -> dict[str, tuple[NDArray, Span]]:
+        """What the program shows, as arrays. E313."""
+        shown: dict[str, tuple[Any, Span]] = dict(state.outputs)
+        if not shown:
+            shown = {name: (value, span) for name, value, span in state.last}
+        if not shown:
+            for statement in tail_of(self.program.body.statements):
+                targets = getattr(statement, "targets", None) or (getattr(statement, "target", None),)
+                for target in filter(None, targets):
+                    for variable in target_names(target):
+                        value = frame[scope.places[variable.name]]
+                        if value is not UNBOUND:
+                            shown[variable.name] = (value, variable.span)
+        made: dict[str, tuple[NDArray, Span]] = {}
+        for name, (value, span) in shown.items():
+            if value is None and not state.outputs:
+                continue
+            if isinstance(value, tuple):
+                for i, part in enumerate(value):
+                    made[f"{name}[{i}]"] = (_output(part, span), span)
+            else:
+                made[name] = (_output(value, span), span)
+        return made
+
+    def differentiated(
+        self, state: State, frame: list[Any], scope: Scope, outputs: dict[str, tuple[NDArray, Span]]
+    ) -> tuple[str | None, NDArray | None, Span | None]:
+        """The name, value and place of what is differentiated. E205, E208."""
+        if self.of is None:
+            if outputs:
+                name = next(iter(outputs))
+                return name, *outputs[name]
+            if self.grad:
+                raise problems.raised(problems.no_output("the program has no value to differentiate"))
+            return None, None, None
+        if self.of in outputs:
+            return self.of, *outputs[self.of]
+        value = frame[scope.places[self.of]] if self.of in scope.places else UNBOUND
+        if value is UNBOUND:
+            known = [*outputs, *(n for n, i in scope.places.items() if n not in outputs and frame[i] is not UNBOUND)]
+            raise problems.raised(problems.unknown_option("--of", self.of, "output or variable", known))
+        node = self.checked.globals.get(self.of)
+        span = node.span if node is not None else self.span_of(self.of) or Span(self.program.source, 0, 0)
+        return self.of, _output(value, span), span
+
+    def head_for(self, of: str, y: NDArray, span: Span | None) -> np.ndarray[Any, Any]:
+        """The adjoint of the output, in its shape. E404."""
+        if self.head is None:
+            return np.ones(y.shape, y.dtype)
+        if not self.grad and not self.trace:
+            return np.ones(y.shape, y.dtype)
+        head = np.asarray(plain(taken("the head", self.head, None, None, self.bound_by.get("the head"))))
+        try:
+            spread = np.broadcast_to(head, y.shape)
+        except ValueError:
+            shape = shown_shape(head.shape)
+            raise problems.raised(problems.head_does_not_fit(shape, of, shown_shape(y.shape), span)) from None
+        return np.array(spread, dtype=y.dtype if y.dtype.kind == "f" else None)
+
+    def gradients(
+        self, wanted: tuple[str, ...], state: State, of: str | None, y: NDArray | None, head: Any, span: Span | None
+    ) -> dict[str, NDArray]:
+        """The gradients of `y` by each name. E401."""
+        if not wanted:
+            return {}
+        assert y is not None
+        if y.dtype.kind != "f":
+            raise problems.raised(problems.no_gradient_of(of or "", str(y.dtype), span, "gradients of"))
+        variables = [state.inputs[name] for name in wanted]
+        if y.node is None:
+            for name in wanted:
+                if name in self.checked.read:
+                    self.warnings.append(problems.not_on_the_path(of or "", name))
+            return {name: array(np.zeros(x.shape, x.dtype)) for name, x in zip(wanted, variables, strict=True)}
+        try:
+            made = autograd.grad([y], variables, [head], retain_graph=self.trace)
+        except Error as error:
+            raise (error.at(span) if span is not None else error) from None
+        return dict(zip(wanted, made, strict=True))
+
+    # The derivation
+
+    def bindings(self, state: State) -> list[Binding] | None:
+        if state.bindings is None:
+            return None
+        from ndgrad.lang.derivation import Binding
+
+        return [Binding(*parts) for parts in state.bindings]
+
+    def again(self, name: str) -> Derivation:
+        """The derivation from a new run, recorded."""
+        names = tuple(dict.fromkeys((*self.grad, name)))
+        made = self.program.run(
+            self.inputs, names, self.head, self.of, self.dtype, True, self.bound_by, self.max_steps, _nowhere
+        )
+        return made.derivation(name)
+
+    def derive(
+        self, name: str, of: str | None, y: NDArray | None, head: Any, result: Any, state: State, bindings: Any
+    ) -> Derivation:
+        from ndgrad.lang.derivation import derive
+
+        assert y is not None
+        x = state.inputs[name]
+
+        def probe(direction: Any) -> float:
+            """The derivative of ⟨head, of⟩ along a direction of the variable, by central differences."""
+            size = max(1.0, float(np.max(np.abs(plain(x)), initial=0.0)))
+            step = size * (6e-6 if x.dtype == np.float64 else 3e-3)
+            values = [self.moved(name, plain(x) + sign * step * direction, of, head) for sign in (1, -1)]
+            return (values[0] - values[1]) / (2 * step)
+
+        return derive(
+            of=of or "",
+            output=y,
+            wrt=name,
+            variable=x,
+            head=head,
+            result=result,
+            bindings=bindings,
+            path=state.path.steps(),
+            probe=probe,
+        )
+
+    def moved(self, name: str, value: Any, of: str | None, head: Any) -> float:
+        """⟨head, of⟩ where the input `name` is `value`."""
+        inputs = {**self.inputs, name: np.asarray(value)}
+        run = Run(self.program, inputs, (), None, of, self.dtype, False, {}, self.max_steps, _nowhere)
+        with np.errstate(all="ignore"), autograd.pause(), autograd.default_dtype(self.dtype or "float64"):
+            given = {n: taken(n, v, self.dtype, None, None) for n, v in inputs.items()}
+            state, frame, scope = run.evaluate(given, ())
+            outputs = run.outputs(state, frame, scope)
+            _, y, _ = run.differentiated(state, frame, scope, outputs)
+        assert y is not None
+        return float(np.vdot(head, plain(y)))
+
+
+def _output(value: Any, span: Span) -> NDArray:
+    """An output as an array. E313."""
+    if isinstance(value, NDArray):
+        return value
+    if value.__class__ in NUMBERS:
+        return array(value)
+    if isinstance(value, (tuple, range)) and value:
+        made: NDArray = operand(value, "output", span)
+        return made
+    raise problems.raised(problems.not_shown(span, described(value)))
+
+
+def _to_standard_error(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _nowhere(text: str) -> None:
+    return

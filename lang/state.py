@@ -1,0 +1,69 @@
+"""What a run carries along: its inputs, outputs, limits, and the record of what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ndgrad.errors import Span
+from ndgrad.lang.conditions import Path
+from ndgrad.ndarray import NDArray
+
+
+class State:
+    """What a run has done so far.
+
+    given        values bound by the caller, by name; inputs, the arrays made of them
+    wanted       names to differentiate by
+    outputs      what `output` showed, by name, with the place
+    last         names and values of the last statement, where there is no output
+    sizes        what the names in the shapes of inputs stand for, with the place
+    bindings     (name, number, value, span, text) of every assignment, if they are recorded
+    """
+
+    __slots__ = (
+        "bindings",
+        "bound_by",
+        "depth",
+        "given",
+        "inputs",
+        "last",
+        "limit",
+        "outputs",
+        "path",
+        "show",
+        "sizes",
+        "steps",
+        "times",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        given: dict[str, Any],
+        wanted: frozenset[str],
+        limit: int,
+        show: Callable[[str], None],
+        bound_by: dict[str, str],
+        traced: bool,
+    ) -> None:
+        self.given = given
+        self.wanted = wanted
+        self.limit = self.steps = limit
+        self.show = show
+        self.bound_by = bound_by
+        self.depth = 0
+        self.inputs: dict[str, NDArray] = {}
+        self.outputs: dict[str, tuple[Any, Span]] = {}
+        self.last: list[tuple[str, Any, Span]] = []
+        self.sizes: dict[str, tuple[int, Span]] = {}
+        self.path = Path()
+        self.bindings: list[tuple[str, int, Any, Span, str]] | None = [] if traced else None
+        self.times: dict[str, int] = {}
+
+    def bind(self, name: str, value: Any, span: Span, text: str) -> None:
+        """Record that `name` got `value`."""
+        assert self.bindings is not None
+        number = self.times.get(name, -1) + 1
+        self.times[name] = number
+        self.bindings.append((name, number, value, span, text))
