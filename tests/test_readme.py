@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,13 +32,34 @@ def comparable(text: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_show_what_is_printed(page: Path, tmp_path: Path, terminal: Callable[..., str]) -> None:
+def test_the_commands_show_what_is_printed(
+    page: Path, tmp_path: Path, terminal: Callable[..., str], request: pytest.FixtureRequest
+) -> None:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     for name in ("x.npy", "f.nd", "g.nd"):
         shutil.copy(ROOT / "samples" / name, tmp_path)
     for block in blocks(page, "console"):
-        for command, expected in steps(block):
-            assert comparable(terminal(command, cwd=tmp_path)) == comparable(expected), command
+        shown = [(command, terminal(command, cwd=tmp_path)) for command, _ in steps(block)]
+        if request.config.getoption("--update"):
+            written = "".join(f"$ {command}\n{output}" for command, output in shown)
+            page.write_text(page.read_text("utf-8").replace(block, written), "utf-8")
+            block = written
+        for (command, expected), (_, seen) in zip(steps(block), shown, strict=True):
+            assert comparable(seen) == comparable(expected), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_in_the_text_run(page: Path, tmp_path: Path, shell: Callable[..., Any]) -> None:
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    for command in re.findall(r"`(ndgrad (?:run|eval|explain) [^`]*)`", page.read_text("utf-8")):
+        ran = shell(command, cwd=tmp_path)
+        assert (ran.returncode, ran.stderr) == (0, b""), command
+
+
+def test_every_sample_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    missing = [path.name for path in (ROOT / "samples").glob("*.nd") if f"`{path.name}`" not in text]
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
