@@ -260,6 +260,10 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
 def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
     """Apply an operation made of others: in plain arrays where nothing is tracked, else in recorded ones."""
     given = tuple(operands[0]) if op.variadic else operands
+    if op.concrete and STATE.traces and any(map(_is_batch, given)):
+        from ndgrad.batching import apply_batched
+
+        return apply_batched(op, given, statics, max(x.level for x in given if _is_batch(x)))
     plainly = all(x.__class__ is not NDArray or x._node is None for x in given) and not any(map(_is_traced, given))
     if plainly or (STATE.recording is False and not STATE.traces):
         made = [x._data if isinstance(x, NDArray) else _as_operand(op, x, plain=True) for x in given]
@@ -275,6 +279,10 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
     if isinstance(y, (tuple, list)):
         return tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
     return y if isinstance(y, NDArray) else new_array(y)
+
+
+def _is_batch(x: Any) -> bool:
+    return x.__class__ is not NDArray and hasattr(x, "level") and not hasattr(x, "primal")
 
 
 def _is_traced(x: Any) -> bool:
@@ -320,7 +328,7 @@ def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:
     assert node.op is not None
     node.implicit = implicit
     if not node.op.elementwise:
-        node.shapes = tuple(np.shape(x) for x in data)
+        node.shapes = tuple(x.shape if hasattr(x, "shape") else np.shape(x) for x in data)
     if STATE.keep_values:
         node.kept = (y, data)
 

@@ -88,6 +88,7 @@ class Primitive:
         internal: bool,
         batch: Rule | None,
         composite: bool = False,
+        concrete: bool = False,
     ) -> None:
         self.name = name
         self.value = value
@@ -105,6 +106,7 @@ class Primitive:
         self.internal = internal
         self.batch = batch
         self.composite = composite
+        self.concrete = concrete
         self.partials = None if partials is None else tuple(partials)
         self.vjps = None if vjps is None else tuple(vjps)
         self.vjp = vjp
@@ -364,8 +366,12 @@ def composite(
     example: str = "",
     outputs: int = 1,
     internal: bool = False,
+    concrete: bool = False,
 ) -> Primitive:
-    """Register an operation that is made of others: `value` computes in F, and every derivative follows from theirs."""
+    """Register an operation that is made of others: `value` computes in F, and every derivative follows from theirs.
+
+    concrete: what it is made of depends on the values of its operands (indices, say), not on shapes alone.
+    """
     op = Primitive(
         name,
         value=value,
@@ -389,5 +395,6 @@ def composite(
         internal=internal,
         batch=None,
         composite=True,
+        concrete=concrete,
     )
     return register(op)

@@ -39,6 +39,18 @@ class Dual(Traced):
         self.primal = primal
         self.tangent = tangent
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.primal.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.primal.ndim
+
+    @property
+    def size(self) -> int:
+        return self.primal.size
+
 
 def is_traced(value: Any) -> bool:
     return isinstance(value, Traced)
@@ -47,6 +59,10 @@ def is_traced(value: Any) -> bool:
 def apply_traced(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
     """Apply `op` at the highest level among its operands; recorded too, where an operand is tracked."""
     level = max(x.level for x in given if isinstance(x, Traced))
+    if not any(isinstance(x, Dual) and x.level == level for x in given):
+        from ndgrad.batching import apply_batched
+
+        return apply_batched(op, given, statics, level)
     primals = tuple(x.primal if isinstance(x, Dual) and x.level == level else x for x in given)
     dots = tuple(x.tangent if isinstance(x, Dual) and x.level == level else None for x in given)
     y = op.call(*((primals,) if op.variadic else primals), *statics)
@@ -103,7 +119,7 @@ def tangent_of(
             return op.call(*((parts,) if op.variadic else parts), *statics)
         if op.linear == "each":
             return _multilinear_tangent(op, primals, dots, statics)
-        shapes = tuple(np.shape(plain(x)) for x in primals)
+        shapes = tuple(map(shape_of, primals))
         if op.jvps is not None:
             slots = (RECORDED, None, y, *primals, *shapes, *statics, *dots)
             return _sum(push(slots) for push, dot in zip(op.pushes, dots, strict=True) if dot is not None and push)
@@ -116,8 +132,13 @@ def tangent_of(
         return _transposed_tangent(op, y, primals, dots, statics)
 
 
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape that an operand shows: that of one example inside vmap."""
+    return x.shape if isinstance(x, (NDArray, np.ndarray, np.generic)) else np.shape(x)
+
+
 def _zeros_like(x: Any) -> Any:
-    return new_array(np.zeros_like(plain(x)))
+    return new_array(np.zeros(shape_of(x), x.dtype if hasattr(x, "dtype") else np.float64))
 
 
 def _sum(parts: Any) -> Any:
@@ -134,7 +155,7 @@ def _elementwise_tangent(
     """Σ ∂y/∂x · x_dot, in plain arrays where nothing is recorded or traced."""
     F = RECORDED
     everything = (y, *primals, *dots)
-    if all(x.__class__ is not Dual and getattr(x, "node", None) is None for x in everything):
+    if not any(isinstance(x, Traced) or getattr(x, "node", None) is not None for x in everything):
         F = PLAIN
         y, *rest = map(plain, everything)
         primals, dots = tuple(rest[: len(primals)]), tuple(rest[len(primals) :])
@@ -177,7 +198,7 @@ def _transposed_tangent(
         leaves = [new_array(np.zeros(part.shape, part.dtype)) for part in parts]
         for leaf in leaves:
             leaf.attach_grad()
-        shapes = tuple(np.shape(plain(x)) for x in primals)
+        shapes = tuple(map(shape_of, primals))
         g = tuple(leaves) if several else leaves[0]
         if op.variadic:
             slots: tuple[Any, ...] = (RECORDED, g, y, primals, shapes, *statics)

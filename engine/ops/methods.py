@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ndgrad.ndarray import NDArray, plain
+import numpy as np
+
+from ndgrad.ndarray import NDArray
 from ndgrad.primitive import REGISTRY
 
 _BINARY = {
@@ -35,7 +37,10 @@ def _comparison(call: Callable[..., Any]) -> Callable[[NDArray, Any], Any]:
     def compare(self: NDArray, other: Any) -> NDArray:
         """MXNet's: the truth values in the operand's float dtype."""
         made = call(self, other)
-        return NDArray(plain(made).astype(self.dtype if self.dtype.kind == "f" else "float32"))
+        dtype = self.dtype if self.dtype.kind == "f" else np.dtype(np.float32)
+        if made.__class__ is NDArray:
+            return NDArray(made.data.astype(dtype))
+        return made.astype(dtype)  # type: ignore[no-any-return]
 
     return compare
 

@@ -288,6 +288,7 @@ def _cross_entropy(F: Any, logits: Any, labels: Any, axis: int) -> Any:
 
 cross_entropy = composite(
     "cross_entropy",
+    concrete=True,
     value=lambda F, logits, labels, axis=-1: _cross_entropy(F, logits, labels, axis),
     operands=2,
     example="cross_entropy([[0, 0]], [1]) -> 0.693147",
@@ -295,6 +296,7 @@ cross_entropy = composite(
 mse = composite("mse", value=lambda F, a, b: F.mean((a - b) * (a - b)), operands=2, example="mse([1, 2], [1, 4]) -> 2")
 embedding = composite(
     "embedding",
+    concrete=True,
     value=lambda F, indices, weight: F.index(weight, np.asarray(concrete(indices)).astype(np.int64)),
     operands=2,
     example="embedding([1, 0], [[1, 2], [3, 4]]) -> [[3, 4], [1, 2]]",

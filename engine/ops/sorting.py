@@ -80,12 +80,14 @@ def _taken(F: Any, x: Any, indices: Any, axis: Any) -> Any:
 
 take = composite(
     "take",
+    concrete=True,
     value=lambda F, x, indices, axis=None: _taken(F, x, indices, axis),
     operands=2,
     example="take([10, 20, 30], [2, 0]) -> [30, 10]",
 )
 unique = composite(
     "unique",
+    concrete=True,
     value=lambda F, x: F.index(F.reshape(x, (-1,)), np.unique(concrete(x), return_index=True)[1]),
     kinks=[Kink("equal entries", value="the first of them")],
     example="unique([3, 1, 3]) -> [1, 3]",
