@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ndgrad import autograd as autograd
     from ndgrad import nd as nd
+    from ndgrad import random as random
+    from ndgrad.autograd import GradientNote as GradientNote
+    from ndgrad.batching import vmap as vmap
+    from ndgrad.context import Context as Context
+    from ndgrad.context import cpu as cpu
+    from ndgrad.context import current_context as current_context
+    from ndgrad.context import gpu as gpu
     from ndgrad.errors import Diagnostic as Diagnostic
     from ndgrad.errors import Error as Error
     from ndgrad.lang import compile as compile
@@ -24,14 +31,28 @@ if TYPE_CHECKING:
     from ndgrad.ndarray import NDArray as NDArray
     from ndgrad.ndarray import array as array
     from ndgrad.tracing import jvp as jvp
+    from ndgrad.transforms import checkpoint as checkpoint
+    from ndgrad.transforms import custom_gradient as custom_gradient
+    from ndgrad.transforms import grad as grad
+    from ndgrad.transforms import hessian as hessian
+    from ndgrad.transforms import hvp as hvp
+    from ndgrad.transforms import jacobian as jacobian
+    from ndgrad.transforms import stop_gradient as stop_gradient
+    from ndgrad.transforms import value_and_grad as value_and_grad
+    from ndgrad.transforms import vjp as vjp
 
 __version__ = "0.1.0"
 
-_MODULES = {"nd": "ndgrad.nd", "autograd": "ndgrad.autograd"}
+_MODULES = {"nd": "ndgrad.nd", "autograd": "ndgrad.autograd", "random": "ndgrad.random"}
 _NAMES = {
     "NDArray": "ndgrad.ndarray",
     "array": "ndgrad.nd",
     "jvp": "ndgrad.tracing",
+    "vmap": "ndgrad.batching",
+    **dict.fromkeys(("Context", "cpu", "gpu", "current_context"), "ndgrad.context"),
+    **dict.fromkeys(("grad", "value_and_grad", "vjp", "jacobian", "hessian", "hvp"), "ndgrad.transforms"),
+    **dict.fromkeys(("checkpoint", "custom_gradient", "stop_gradient"), "ndgrad.transforms"),
+    "GradientNote": "ndgrad.autograd",
     "load": "ndgrad.lang",
     "compile": "ndgrad.lang",
     "Diagnostic": "ndgrad.errors",

@@ -18,7 +18,10 @@ from ndgrad.errors import Error
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REQUIRED, Primitive, primitive
-from ndgrad.tape import STATE, Node
+from ndgrad.tape import STATE, Node, tick
+
+make = NDArray.__new__
+new_node = Node.__new__
 
 # Operand types that go to NumPy as they are. Python numbers are weak: they never widen an array.
 PLAIN_TYPES = frozenset({float, int, bool, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
@@ -124,11 +127,21 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         recording = state.recording
         if not recording and (recording is False or not p.implicit):
             return new_array(y)
-        node = Node(op, (p,), (y if keeps_y else None, data if keeps_x else None), (), y.shape, y.dtype)
-        node.implicit = p.implicit
+        node = new_node(Node)  # written out, since this is the hot path
+        node.id = tick()
+        node.op = op
+        node.parents = (p,)
+        node.saved = (y if keeps_y else None, data if keeps_x else None)
+        node.shape = y.shape
+        node.dtype = y.dtype
+        if p.implicit:
+            node.implicit = True
         if state.keep_values:
             node.kept = (y, (data,))
-        return new_array(y, node)
+        made = make(NDArray)
+        made._data = y
+        made._node = node
+        return made
 
     call.__name__ = op.name
     return call
@@ -185,12 +198,21 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         recording = state.recording
         if not recording and (recording is False or not implicit):
             return new_array(y)
-        saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
-        node = Node(op, (p, q), saved, (), y.shape, y.dtype)
-        node.implicit = implicit
+        node = new_node(Node)  # written out, since this is the hot path
+        node.id = tick()
+        node.op = op
+        node.parents = (p, q)
+        node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
+        node.shape = y.shape
+        node.dtype = y.dtype
+        if implicit:
+            node.implicit = True
         if state.keep_values:
             node.kept = (y, (x, z))
-        return new_array(y, node)
+        made = make(NDArray)
+        made._data = y
+        made._node = node
+        return made
 
     call.__name__ = op.name
     return call
@@ -234,6 +256,8 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Apply `op` to any operands it takes: traced ones, lists, several outputs, statics."""
     operands, statics = bind(op, args, named)
     given: tuple[Any, ...]
+    if not op.variadic and any(isinstance(x, (list, tuple)) for x in operands):
+        operands = tuple(_stacked(x) for x in operands)
     if op.composite:
         return compose(op, operands, statics)
     if op.variadic:
@@ -255,6 +279,19 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     except Exception as error:
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     return attach(op, y, given, data, parents, statics)
+
+
+def _stacked(x: Any) -> Any:
+    """A list that holds arrays as one array, so that their gradients are not lost."""
+    if isinstance(x, (list, tuple)) and any(isinstance(e, (NDArray, list, tuple)) for e in x):
+        entries = [_stacked(e) for e in x]
+        if any(isinstance(e, NDArray) for e in entries):
+            from ndgrad.ops import lookup
+
+            stack = lookup("stack")
+            assert stack is not None
+            return stack.call(entries, 0)
+    return x
 
 
 def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:

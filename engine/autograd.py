@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import warnings
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,10 @@ from ndgrad import problems
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.sweep import Observer, sweep
 from ndgrad.tape import STATE, Freed, GradReq, Node, caller
+
+
+class GradientNote(UserWarning):
+    """Something about a backward that is no error but that one may want to know."""
 
 
 class _Scope:
@@ -32,9 +40,33 @@ class _Scope:
             setattr(STATE, name, value)
 
 
+class _Recording(_Scope):
+    """A recording scope. The garbage collector runs less often in it: nodes by the thousand are no garbage."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        with _lock:
+            _patience.append(gc.get_threshold())
+            gc.set_threshold(max(PATIENCE, _patience[-1][0]), *_patience[-1][1:])
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        with _lock:
+            before = _patience.pop()
+            if not _patience:
+                gc.set_threshold(*before)
+
+
+PATIENCE = 50_000  # new objects between two runs of the collector while recording
+_patience: list[tuple[int, int, int]] = []
+_lock = threading.Lock()
+
+
 def record(train_mode: bool = True) -> _Scope:
     """A scope in which operations on tracked arrays are recorded."""
-    return _Scope(recording=True, training=train_mode)
+    return _Recording(recording=True, training=train_mode)
 
 
 def pause(train_mode: bool = False) -> _Scope:
@@ -104,7 +136,7 @@ def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bo
     given = [None] * len(heads) if head_grads is None else list(head_grads)
     made: list[tuple[Node, Any]] = []
     for y, head in zip(heads, given, strict=True):
-        if y.node is None:
+        if not isinstance(y, NDArray) or y.node is None:
             raise problems.never_recorded()
         if y.node.saved.__class__ is Freed:
             raise problems.already_freed(y.node.saved.where)
@@ -121,6 +153,21 @@ def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bo
             g = g[()]
         made.append((y.node, g))
     return made
+
+
+def _clear_unreached(reached: set[int]) -> None:
+    """Zero the gradients of arrays that are recorded but that this backward does not reach, with a note."""
+    for x in list(STATE.leaves.values() if STATE.leaves else ()):
+        node = x.node
+        # Two references are the array's and this one's; more mean that something recorded uses it.
+        if node is None or node.id in reached or node.sink is None or node.sink.req != "write":
+            continue
+        if getrefcount(node) > 3 and np.any(node.sink.array.data):
+            node.sink.array.data[...] = 0
+            note = (
+                f"an array of shape {node.shape} is recorded but not reached by this backward; its gradient is now zero"
+            )
+            warnings.warn(note, GradientNote, stacklevel=3)
 
 
 def _free(nodes: list[Node]) -> None:
@@ -146,6 +193,9 @@ def backward(
         heads, head_grads = [heads], [head_grads]
     with _Scope(recording=False, training=train_mode):
         found, nodes = sweep(_heads(heads, head_grads, graph=False))
+    if not any(node.sink is not None for node in nodes):
+        raise problems.nothing_reached()
+    _clear_unreached({node.id for node in nodes})
     for node in nodes:
         sink = node.sink
         if sink is None or sink.req == "null":
@@ -196,3 +246,91 @@ def grad(
     if not (create_graph if retain_graph is None else retain_graph):
         _free(nodes)
     return made[0] if single else made
+
+
+class Function:
+    """An operation with a derivative of your own: override forward and backward, then call an instance.
+
+        class Sigmoid(Function):
+            def forward(self, x):
+                y = 1 / (1 + nd.exp(-x))
+                self.save_for_backward(y)
+                return y
+            def backward(self, dy):
+                (y,) = self.saved_tensors
+                return dy * y * (1 - y)
+
+    forward takes arrays and gives one array or a tuple; backward takes one cotangent per output and
+    gives one per input. Both run unrecorded.
+    """
+
+    saved_tensors: tuple[Any, ...] = ()
+
+    def forward(self, *inputs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} does not say how it goes forward")
+
+    def backward(self, *output_grads: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} does not say how it goes backward")
+
+    def save_for_backward(self, *values: Any) -> None:
+        """Keep arrays for this call's backward."""
+        self.saved_tensors = values
+
+    def __call__(self, *inputs: Any) -> Any:
+        from ndgrad.apply import attach
+        from ndgrad.ndarray import array
+        from ndgrad.ops.custom import custom_call
+
+        given = tuple(x if isinstance(x, NDArray) else array(x) for x in inputs)
+        with pause(STATE.training):
+            y = self.forward(*(x.detach() for x in given))
+        rule = _FunctionCall(self, self.saved_tensors, len(given), isinstance(y, tuple))
+        value = tuple(plain(part) for part in y) if isinstance(y, tuple) else plain(y)
+        data = tuple(x.data for x in given)
+        return attach(custom_call, value, given, data, tuple(x.node for x in given), (rule,))
+
+
+class _FunctionCall:
+    """One call of a Function: what it saved, so that an instance can be called again."""
+
+    def __init__(self, function: Function, saved: tuple[Any, ...], count: int, several: bool) -> None:
+        self.function = function
+        self.saved = saved
+        self.count = count
+        self.several = several
+        self.value: Any = None
+
+    def pull(self, g: Any, y: Any, arrays: Any) -> Any:
+        recorded = isinstance(g[0] if self.several else g, NDArray)
+        parts = list(g) if self.several else [g]
+        parts = [None if part is None else part if recorded else new_array(part) for part in parts]
+        like = next((part for part in parts if part is not None), None)
+        given = [like * 0 if part is None and like is not None else part for part in parts]
+        self.function.saved_tensors = self.saved
+        with pause(STATE.training):
+            bars = self.function.backward(*given)
+        bars = bars if isinstance(bars, (tuple, list)) else (bars,)
+        if len(bars) != self.count:
+            raise problems.bad_argument(type(self.function).__name__, f"{len(bars)} gradients for {self.count} inputs")
+        made = [b if b is None or isinstance(b, NDArray) else new_array(np.asarray(b)) for b in bars]
+        return made if recorded else [None if b is None else plain(b) for b in made]
+
+
+def get_symbol(x: NDArray) -> list[dict[str, Any]]:
+    """The recorded graph of x, oldest operation first: name, operands as positions in the list, parameters, shape."""
+    from ndgrad.sweep import nodes_below
+
+    if x.node is None:
+        raise problems.never_recorded()
+    order = nodes_below([x.node])[::-1]
+    place = {node.id: i for i, node in enumerate(order)}
+    return [
+        {
+            "op": "leaf" if node.op is None else node.op.name,
+            "inputs": [None if p is None else place[p.id] for p in node.parents],
+            "params": node.params,
+            "shape": node.shape,
+            "dtype": str(node.dtype),
+        }
+        for node in order
+    ]

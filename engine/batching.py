@@ -8,6 +8,7 @@ slower and always right.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ class Batched(Traced):
         self.level = level
         self.value = value
 
+    def twin(self) -> Batched:
+        return Batched(self.level, self.value)
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]
@@ -41,7 +45,7 @@ class Batched(Traced):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 def _call(name: str) -> Callable[..., Any]:

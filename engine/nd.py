@@ -1,53 +1,147 @@
-"""The `nd` namespace: array creation, and every operation as a function of NDArrays."""
+"""The `nd` namespace: array creation, and every operation as a function of NDArrays.
+
+Where MXNet's name or meaning differs from NumPy's, MXNet's holds here (`ndgrad.aliases`). Every
+function takes `out=`, an array that receives the result and keeps its identity.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ndgrad.ndarray import NDArray, array
+from ndgrad import problems
+from ndgrad.aliases import ALIASES, aliased
+from ndgrad.context import Context, need_cpu
+from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import array as _array
 from ndgrad.ops import find, names
 from ndgrad.ops.shape import as_shape
 from ndgrad.tape import STATE
 
-__all__ = ["NDArray", "arange", "array", "eye", "full", "ones", "zeros"]
+__all__ = ["NDArray", "arange", "array", "empty", "eye", "full", "linspace", "ones", "waitall", "zeros"]
+
+Shape = int | tuple[int, ...]
 
 
-def zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike | None = None) -> NDArray:
+def array(source_array: Any, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
+    """A new array with a copy of the values: float32 for Python numbers and lists, else the source's dtype."""
+    need_cpu(ctx)
+    return _array(source_array, dtype)
+
+
+def zeros(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """Zeros of `shape`; the default float unless `dtype` says otherwise."""
+    need_cpu(ctx)
     return NDArray(np.zeros(as_shape(shape), dtype or STATE.float_dtype))
 
 
-def ones(shape: int | tuple[int, ...], dtype: npt.DTypeLike | None = None) -> NDArray:
+def ones(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """Ones of `shape`; the default float unless `dtype` says otherwise."""
+    need_cpu(ctx)
     return NDArray(np.ones(as_shape(shape), dtype or STATE.float_dtype))
 
 
-def full(shape: int | tuple[int, ...], value: float, dtype: npt.DTypeLike | None = None) -> NDArray:
-    """`value` in every entry of `shape`."""
-    return NDArray(np.full(as_shape(shape), value, dtype or STATE.float_dtype))
+def empty(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
+    """An array of `shape` whose values do not matter (they are zeros)."""
+    return zeros(shape, ctx, dtype)
 
 
-def eye(n: int, m: int | None = None, k: int = 0, dtype: npt.DTypeLike | None = None) -> NDArray:
-    """An n×m matrix with ones on the k-th diagonal."""
-    return NDArray(np.eye(n, m, k, dtype or STATE.float_dtype))
+def full(shape: Shape, val: float, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
+    """`val` in every entry of `shape`."""
+    need_cpu(ctx)
+    return NDArray(np.full(as_shape(shape), val, dtype or STATE.float_dtype))
 
 
-def arange(start: float, stop: float | None = None, step: float = 1.0, dtype: npt.DTypeLike | None = None) -> NDArray:
-    """The numbers from start (0 if only one is given) up to, not including, stop."""
+def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
+    """An N×M matrix (N×N for M = 0) with ones on the k-th diagonal."""
+    need_cpu(ctx)
+    return NDArray(np.eye(N, M or None, k, dtype or STATE.float_dtype))
+
+
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1.0,
+    repeat: int = 1,
+    ctx: Context | None = None,
+    dtype: npt.DTypeLike | None = None,
+) -> NDArray:
+    """The numbers from start (0 if only one is given) up to, not including, stop; each `repeat` times."""
+    need_cpu(ctx)
     low, high = (0.0, start) if stop is None else (start, stop)
     kind = np.dtype(dtype) if dtype is not None else STATE.float_dtype
-    return NDArray(np.arange(low, high, step).astype(kind))
+    return NDArray(np.repeat(np.arange(low, high, step), repeat).astype(kind))
+
+
+def linspace(
+    start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Any = None
+) -> NDArray:
+    """`num` numbers from start to stop, evenly spaced."""
+    need_cpu(ctx)
+    return NDArray(np.linspace(start, stop, num, endpoint, dtype=dtype or STATE.float_dtype))
+
+
+def waitall() -> None:
+    """Return when all values exist; they do."""
+
+
+class _Linalg:
+    """nd.linalg.NAME: the operations on matrices."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = aliased(f"linalg_{name}")
+        op = find(name)
+        if found is None and op is None:
+            raise AttributeError(f"nd.linalg has no function {name!r}")
+        return with_out(name, found if found is not None else op.call)  # type: ignore[union-attr]
+
+
+class _Random:
+    """nd.random.NAME: arrays of random numbers."""
+
+    def __getattr__(self, name: str) -> Any:
+        from ndgrad import random
+
+        return getattr(random, name)
+
+
+linalg = _Linalg()
+random = _Random()
+
+
+def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call`, also taking `out=`: the result is written there, and `out` is what is returned."""
+
+    def function(*args: Any, out: NDArray | None = None, **named: Any) -> Any:
+        try:
+            made = call(*args, **named)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise problems.wrong_call(name, str(error).split("() ")[-1]) from None
+        if out is None:
+            return made
+        out[...] = made
+        return out
+
+    function.__name__ = name
+    return function
 
 
 def __getattr__(name: str) -> Any:
-    op = find(name)
-    if op is None:
+    found = aliased(name)
+    if found is None:
+        op = find(name)
+        found = None if op is None else op.call
+    if found is None:
         raise AttributeError(f"module 'ndgrad.nd' has no attribute {name!r}")
-    return op.call
+    function = with_out(name, found)
+    globals()[name] = function
+    return function
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *names()})
+    return sorted({*__all__, *names(), *ALIASES})

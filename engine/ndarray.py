@@ -33,7 +33,6 @@ class NDArray:
     def __init__(self, data: Any, node: Node | None = None) -> None:
         self._data = data
         self._node = node
-        self._grad = None
 
     # What it is
 
@@ -78,8 +77,6 @@ class NDArray:
         if self.size != 1:
             raise problems.not_one_value("item()", self.shape)
         return self._data.item()
-
-    asscalar = item
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -126,24 +123,67 @@ class NDArray:
     @property
     def grad(self) -> NDArray | None:
         """The gradient that the last backward stored here, or None without attach_grad."""
-        return self._grad
+        try:
+            return self._grad
+        except AttributeError:  # most arrays never have one, and making them should not pay for it
+            return None
 
-    def attach_grad(self, grad_req: GradReq = "write") -> None:
+    def attach_grad(self, grad_req: GradReq = "write", stype: str | None = None) -> None:
         """Ask for this array's gradient: a buffer of zeros now, filled by backward.
 
         On a leaf this starts a new history; on a recorded intermediate the graph stays, and that
-        intermediate's gradient is stored. E401 unless the dtype is a float.
+        intermediate's gradient is stored. grad_req: "write" each time, "add" up, or "null" for none.
+        E401 unless the dtype is a float; E307 for another request or storage type.
         """
+        if grad_req not in ("write", "add", "null"):
+            raise problems.bad_argument("attach_grad", f"grad_req is 'write', 'add' or 'null', not {grad_req!r}")
+        if stype not in (None, "default"):
+            raise problems.bad_argument("attach_grad", f"there are dense gradients only, not stype={stype!r}")
         if self.dtype.kind != "f":
             raise problems.not_a_float(self.dtype)
         self._grad = NDArray(np.zeros(self.shape, self.dtype))
         if self._node is None:
             self._node = Node(None, (), (), (), self.shape, self.dtype)
         self._node.sink = Sink(self._grad, grad_req)
+        if self._node.op is None:
+            leaves()[id(self)] = self
+
+    def drop_grad(self) -> None:
+        """Undo attach_grad: no gradient is stored here any more."""
+        self._grad = None
+        if self._node is not None:
+            self._node.sink = None
+            if self._node.op is None:
+                self._node = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> NDArray:
+        """The implicit style: from now on operations on this array are recorded without record().
+
+        Gradients accumulate in `.grad`; `.grad.zero_()` starts over. Returns the array itself.
+        """
+        if requires_grad:
+            self.attach_grad("add")
+            assert self._node is not None
+            self._node.implicit = True
+        else:
+            self.drop_grad()
+        return self
+
+    def zero_(self) -> NDArray:
+        """Set every entry to 0, in place. Returns the array itself."""
+        self._writable()[...] = 0
+        note_write(self._data)
+        return self
 
     def detach(self) -> NDArray:
-        """The same values with no history."""
+        """The same values (the same buffer) with no history."""
         return NDArray(self._data)
+
+    def _writable(self) -> npt.NDArray[Any]:
+        """The buffer, made an array of its own where the value is a scalar or read-only."""
+        if isinstance(self._data, np.generic) or not self._data.flags.writeable:
+            self._data = np.array(self._data)
+        return self._data  # type: ignore[no-any-return]
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
         """Fill `.grad` of every array with attach_grad that this one depends on.
@@ -167,18 +207,69 @@ class NDArray:
 
         recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
         made = update(self, key, value)  # checks everything before a single entry changes
-        if isinstance(self._data, np.generic):
-            self._data = np.asarray(self._data)
-        self._data[plain_key(key)] = value._data if isinstance(value, NDArray) else value
+        self._writable()[plain_key(key)] = value._data if isinstance(value, NDArray) else value
         note_write(self._data)
         if recording:
             self._node = made._node
+
+    # Places, kinds and copies
+
+    @property
+    def context(self) -> Any:
+        """The device that holds the values."""
+        from ndgrad.context import cpu
+
+        return cpu()
+
+    ctx = context
+
+    def as_in_context(self, context: Any) -> NDArray:
+        """This array on the given device; itself if it is there. E701 where that device cannot be used."""
+        from ndgrad.context import need_cpu
+
+        need_cpu(context)
+        return self
+
+    def copyto(self, other: Any) -> NDArray:
+        """Copy the values into another array (cast to its dtype), or to a device. Returns the copy."""
+        if not isinstance(other, NDArray):
+            return self.as_in_context(other).copy()
+        if other.shape != self.shape:
+            raise problems.does_not_fit("copyto", "the arrays have different shapes", (self.shape, other.shape))
+        other[...] = self
+        return other
+
+    def wait_to_read(self) -> None:
+        """Return when the values exist; they do."""
+
+    def asscalar(self) -> Any:
+        """The one entry as a Python number. E308 unless there is exactly one."""
+        return self.item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return np.asarray(self._data).tolist()
+
+    def __reduce__(self) -> Any:
+        return _rebuilt, (np.asarray(self._data),)
+
+    def __dlpack__(self, **named: Any) -> Any:
+        return np.asarray(self._data).__dlpack__(**named)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return np.asarray(self._data).__dlpack_device__()
+
+    def __deepcopy__(self, memo: Any) -> NDArray:
+        return _rebuilt(np.array(self._data))
 
     def copy(self) -> NDArray:
         """A copy with a buffer of its own; recorded like any operation."""
         from ndgrad.ops import REGISTRY
 
-        return REGISTRY["positive"].call(self)  # type: ignore[no-any-return]
+        made: NDArray = REGISTRY["positive"].call(self)
+        if made._data is self._data:
+            made._data = np.array(self._data)
+        return made
 
     if TYPE_CHECKING:  # put on the class by ndgrad.ops
 
@@ -226,6 +317,19 @@ class NDArray:
     __hash__ = object.__hash__
 
 
+def _rebuilt(data: Any) -> NDArray:
+    return NDArray(data)
+
+
+def leaves() -> Any:
+    """The arrays with attach_grad that this thread has, weakly held."""
+    if STATE.leaves is None:
+        from weakref import WeakValueDictionary
+
+        STATE.leaves = WeakValueDictionary()
+    return STATE.leaves
+
+
 _make = NDArray.__new__
 
 
@@ -234,7 +338,6 @@ def new_array(data: Any, node: Node | None = None) -> NDArray:
     made = _make(NDArray)
     made._data = data
     made._node = node
-    made._grad = None
     return made
 
 

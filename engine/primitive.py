@@ -134,6 +134,7 @@ class Primitive:
         self.needs = tuple(frozenset(_names(rule)) & {"y", *self.operands} for rule in rules)
         self.untracked = not self.composite and all(isinstance(rule, NoDerivative) for rule in rules)
         self._pulls: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
+        self._quick: tuple[Any, ...] | None = None
         self._pushes: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
 
         from ndgrad.apply import call_of
@@ -187,6 +188,17 @@ class Primitive:
         return self._pulls
 
     @property
+    def quick(self) -> tuple[Any, ...]:
+        """The pulls of an elementwise operation, with a constant partial as the number itself."""
+        if self._quick is None:
+            assert self.partials is not None
+            self._quick = tuple(
+                rule() if not isinstance(rule, NoDerivative) and not _names(rule) else pull
+                for rule, pull in zip(self.partials, self.pulls, strict=True)
+            )
+        return self._quick
+
+    @property
     def pushes(self) -> tuple[Callable[[tuple[Any, ...]], Any] | None, ...]:
         """Per operand: the slots with tangents appended → that operand's share of the tangent of y."""
         if self._pushes is None:
@@ -200,9 +212,12 @@ class Primitive:
             return None
         places = [self._layout[n] for n in _names(rule)]
         if not places:
-            return lambda slots: rule()
+            constant = rule()
+            return lambda slots: constant
         if len(places) == 1:
             place = places[0]
+            if _only_returns_its_argument(rule):
+                return itemgetter(place)
             return lambda slots: rule(slots[place])
         pick = itemgetter(*places)
         return lambda slots: rule(*pick(slots))
@@ -216,6 +231,15 @@ def _names(rule: Rule | NoDerivative) -> tuple[str, ...]:
         return ()
     code = rule.__code__
     return code.co_varnames[: code.co_argcount]
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _only_returns_its_argument(rule: Rule) -> bool:
+    """Whether the rule is `lambda b: b`, which is read without calling it."""
+    return rule.__code__.co_code == _itself.__code__.co_code
 
 
 def _parameters(value: Rule) -> tuple[tuple[str, ...], tuple[Any, ...]]:

@@ -109,10 +109,21 @@ def not_a_float(dtype: Any) -> GradientError:
     return GradientError(Diagnostic("E401", f"a value of dtype {dtype} has no gradient", help=cure))
 
 
+def derivative_failed(op: str, reason: str) -> GradientError:
+    """E410: a rule that cannot be computed at this point, such as the inverse of a singular matrix."""
+    return GradientError(Diagnostic("E410", f"the derivative of `{op}` cannot be computed here: {reason.lower()}"))
+
+
 def never_recorded() -> GradientError:
     """E402: backward from something that no recording produced."""
     cure = "compute it inside `with autograd.record():` from arrays with attach_grad()"
     return GradientError(Diagnostic("E402", "this array was not recorded, so it has no derivative", help=cure))
+
+
+def nothing_reached() -> GradientError:
+    """E409: a recorded value on which no array with attach_grad has an influence."""
+    cure = "call attach_grad() on the inputs before recording"
+    return GradientError(Diagnostic("E409", "no array with attach_grad is reached from here", help=cure))
 
 
 def already_freed(where: str) -> GradientError:

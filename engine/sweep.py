@@ -9,7 +9,9 @@ So `where(x > 0, sqrt(x), 0)` has gradient 0 at 0, and programs without such poi
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
 
@@ -20,7 +22,7 @@ from ndgrad.apply import OUTPUT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import Freed, Node, written
+from ndgrad.tape import Freed, Node, owner_of, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
@@ -89,53 +91,35 @@ def sweep(
     heads: pairs of a node and the cotangent arriving there (plain arrays, or NDArrays with `graph`).
     graph: compute in recorded arrays, so that the result can be differentiated again.
     """
-    oldest = 0
-    if wanted is not None:
-        oldest = min((node.id for node in wanted), default=0)
-    order = nodes_below([node for node, _ in heads], oldest)
-    targets: set[int]
-    if wanted is None:
-        targets = {node.id for node in order if node.sink is not None}
-    else:
-        targets = {node.id for node in wanted}
-        order = _leading_to(targets, order)
-    for node in order:
-        if node.saved.__class__ is Freed:
-            raise problems.already_freed(node.saved.where)
-    if written:
-        _refuse_overwritten(order)
+    oldest = min((node.id for node in wanted), default=0) if wanted is not None else 0
+    targets = None if wanted is None else {node.id for node in wanted}
     with np.errstate(all="ignore"):
-        found = _Sweep(heads, targets, graph, careful=False, observe=None).run(order)
-        if observe is not None or not all(_finite(g) for g in found.values()):
-            found = _Sweep(heads, targets, graph, careful=True, observe=observe).run(order)
-    return found, order
+        walk = _Sweep(heads, targets, oldest, graph)
+        walk.run()
+        if observe is not None or not all(_finite(g) for g in walk.found.values()):
+            walk = _Sweep(heads, targets, oldest, graph, careful=True, observe=observe)
+            walk.run()
+    if walk.flat and wanted is None:  # connected, but by a derivative that is 0
+        for node in nodes_below(walk.flat):
+            if node.sink is not None and node.id not in walk.found:
+                walk.found[node.id] = np.zeros(node.shape, node.dtype)
+                walk.visited.append(node)
+    return walk.found, walk.visited
 
 
 def _finite(g: Any) -> bool:
     return bool(np.isfinite(plain(g)).all())
 
 
-def _leading_to(targets: set[int], order: list[Node]) -> list[Node]:
-    """Those of `order` (newest first) from which a target can be reached, targets included."""
-    useful = set(targets)
-    for node in reversed(order):
-        if node.id not in useful:
-            for parent in node.parents:
-                if parent is not None and parent.id in useful:
-                    useful.add(node.id)
-                    break
-    return [node for node in order if node.id in useful]
-
-
-def _refuse_overwritten(order: list[Node]) -> None:
-    """E405 if a value that a rule needs has been written to since it was recorded."""
-    from ndgrad.tape import owner_of
-
-    for node in order:
+def _usable(node: Node) -> None:
+    """E403 for a node that a backward has released; E405 if a saved value has been written to since."""
+    if node.saved.__class__ is Freed:
+        raise problems.already_freed(node.saved.where)
+    if written and node.op is not None:
         for saved in node.saved:
             if isinstance(saved, np.ndarray):
                 write = written.get(id(owner_of(saved)))
-                if write is not None and write[0] > node.id and node.op is not None:
+                if write is not None and write[0] > node.id:
                     place = f"line {node.span.line}" if node.span is not None else f"as operation {node.id}"
                     raise problems.overwritten(node.op.name, place, f"at {write[1]}")
 
@@ -146,52 +130,112 @@ class _Sweep:
     def __init__(
         self,
         heads: Sequence[tuple[Node, Any]],
-        targets: set[int],
+        targets: set[int] | None,
+        oldest: int,
         graph: bool,
-        careful: bool,
-        observe: Observer | None,
+        careful: bool = False,
+        observe: Observer | None = None,
     ) -> None:
         self.bars: dict[int, Any] = {}
+        self.queue: list[tuple[int, Node]] = []  # nodes with a cotangent, the newest first
         self.owned: set[int] = set()
+        self.found: dict[int, Any] = {}
+        self.visited: list[Node] = []
+        self.flat: list[Node] = []  # operands by which the derivative is plainly 0
         self.targets = targets
+        self.oldest = oldest
         self.graph = graph
         self.careful = careful
         self.observe = observe
         for node, g in heads:
             self.add(node, g)
 
-    def run(self, order: list[Node]) -> dict[int, Any]:
-        bars = self.bars
-        targets = self.targets
-        found: dict[int, Any] = {}
-        visited = {node.id for node in order}
-        for node in order:
-            g = bars.pop(node.id, None)
-            if g is None:
-                continue
+    def run(self) -> None:
+        """Walk from the heads to the targets, or to all leaves."""
+        collecting = gc.isenabled()
+        gc.disable()  # the nodes are no garbage, and there may be millions of them
+        try:
+            self.walk()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def walk(self) -> None:
+        bars, queue, found, targets, oldest = self.bars, self.queue, self.found, self.targets, self.oldest
+        plainly = not self.careful and not self.graph
+        visit = self.visited.append
+        watch = bool(written)
+        while queue:
+            node = heappop(queue)[1]
+            visit(node)
+            g = bars.pop(node.id)
             if g.__class__ is Scattered:
                 g = g.dense()
-            if node.id in targets:
+            if node.id in targets if targets is not None else node.sink is not None:
                 found[node.id] = g.value if g.__class__ is Reached else g
             op = node.op
             if op is None:
                 continue
-            if op is OUTPUT:
-                self.hand_over(node, g)
+            if watch or node.saved.__class__ is Freed:
+                _usable(node)
+            if not plainly or not op.elementwise or node.traced:
+                self.step(op, node, g)
                 continue
-            contributions = self.pull(op, node, g, visited)
-            if self.observe is not None:
-                shown = tuple((p, _unmasked(c)) for p, c in contributions)
-                self.observe(node, _unmasked(g), shown)
-            for parent, c in contributions:
-                self.add(parent, c)
-        return found
+            # The common case, written out: plain arrays through an elementwise operation.
+            slots = (PLAIN, g, *node.saved, *node.statics) if op.statics else (PLAIN, g, *node.saved)
+            for parent, partial in zip(node.parents, op.quick):  # noqa: B905 - as long as each other
+                if parent is None or partial is None:
+                    continue
+                key = parent.id
+                if key < oldest:
+                    continue
+                d = partial if partial.__class__ is int else partial(slots)
+                if d.__class__ is int:
+                    if not d:
+                        self.flat.append(parent)
+                        continue
+                    c = g if d == 1 else -g if d == -1 else g * d
+                else:
+                    c = g * d
+                if c.shape == parent.shape and c.dtype is parent.dtype:
+                    held = bars.get(key)
+                    if held is None:
+                        bars[key] = c
+                        heappush(queue, (-key, parent))
+                    elif held.__class__ is np.ndarray:
+                        if key in self.owned:
+                            held += c
+                        else:
+                            bars[key] = held + c
+                            self.owned.add(key)
+                    else:
+                        bars[key] = self.sum(key, held, c)
+                else:
+                    self.add(parent, c)
+
+    def step(self, op: Primitive, node: Node, g: Any) -> None:
+        """Pull one cotangent through one operation."""
+        if op is OUTPUT:
+            self.hand_over(node, g)
+            return
+        try:
+            contributions = self.pull(op, node, g)
+        except np.linalg.LinAlgError as error:
+            raise problems.derivative_failed(op.name, str(error)) from None
+        if self.observe is not None:
+            shown = tuple((p, _unmasked(c)) for p, c in contributions)
+            self.observe(node, _unmasked(g), shown)
+        for parent, c in contributions:
+            self.add(parent, c)
 
     def hand_over(self, node: Node, g: Any) -> None:
         """Put the cotangent of one output into the list that its operation's node collects."""
         main = node.parents[0]
         assert main is not None
-        parts = self.bars.setdefault(main.id, [None] * main.shape[0])
+        if main.id not in self.bars:
+            self.bars[main.id] = [None] * main.shape[0]
+            heappush(self.queue, (-main.id, main))
+        parts = self.bars[main.id]
         at, g = node.statics[0], _unmasked(g)
         parts[at] = g if parts[at] is None else parts[at] + g
 
@@ -207,8 +251,9 @@ class _Sweep:
         held = bars.get(key)
         if held is None:
             bars[key] = c
-            return
-        bars[key] = self.sum(key, held, c)
+            heappush(self.queue, (-key, parent))
+        else:
+            bars[key] = self.sum(key, held, c)
 
     def sum(self, key: int, held: Any, c: Any) -> Any:
         if held.__class__ is Reached or c.__class__ is Reached:
@@ -232,7 +277,7 @@ class _Sweep:
         self.owned.add(key)
         return held + c
 
-    def pull(self, op: Primitive, node: Node, g: Any, visited: set[int]) -> list[tuple[Node, Any]]:
+    def pull(self, op: Primitive, node: Node, g: Any) -> list[tuple[Node, Any]]:
         """The operation's vjp: a cotangent for each tracked operand that leads to a target."""
         live = None
         if g.__class__ is Reached:
@@ -241,20 +286,20 @@ class _Sweep:
         made: list[tuple[Node, Any]] = []
         if op.partials is not None:
             for parent, partial in zip(node.parents, op.pulls, strict=True):
-                if parent is None or partial is None or parent.id not in visited:
+                if parent is None or partial is None or parent.id < self.oldest:
                     continue
                 d = partial(slots)
+                if d.__class__ is int and d == 0:
+                    self.flat.append(parent)
+                    continue
                 if self.careful:
-                    c = self.careful_product(op, g, live, d, parent)
-                    if c is not None:
-                        made.append((parent, c))
+                    made.append((parent, self.careful_product(op, g, live, d, parent)))
                 elif d.__class__ is int:
-                    if d:
-                        made.append((parent, g if d == 1 else -g if d == -1 else g * d))
+                    made.append((parent, g if d == 1 else -g if d == -1 else g * d))
                 else:
                     made.append((parent, g * d))
             return made
-        shares = self.shares(op, node, slots, visited)
+        shares = self.shares(op, node, slots)
         if not self.careful:
             return shares
         shares = [(parent, _unmasked(c)) for parent, c in shares]
@@ -262,7 +307,7 @@ class _Sweep:
             return shares
         seed = np.ones(g.shape) if live is None else live.astype(np.float64)
         slots = self.slots(node, seed) if node.traced else self.plain_slots(node, plain(seed))
-        reached = self.shares(op, node, slots, visited)
+        reached = self.shares(op, node, slots)
         return [
             (parent, _restricted(c, _unmasked(r), parent)) for (parent, c), (_, r) in zip(shares, reached, strict=True)
         ]
@@ -284,22 +329,20 @@ class _Sweep:
     def plain_slots(self, node: Node, g: Any) -> tuple[Any, ...]:
         return _slots(PLAIN, node, g, tuple(plain(x) for x in node.saved))
 
-    def shares(self, op: Primitive, node: Node, slots: tuple[Any, ...], visited: set[int]) -> list[tuple[Node, Any]]:
+    def shares(self, op: Primitive, node: Node, slots: tuple[Any, ...]) -> list[tuple[Node, Any]]:
         if op.vjp is not None:
             rule = op.reader(op.vjp)
             assert rule is not None
             pairs = zip(node.parents, rule(slots), strict=True)
-            return [(p, c) for p, c in pairs if p is not None and c is not None and p.id in visited]
+            return [(p, c) for p, c in pairs if p is not None and c is not None and p.id >= self.oldest]
         made = []
         for parent, rule in zip(node.parents, op.pulls, strict=True):
-            if parent is not None and rule is not None and parent.id in visited:
+            if parent is not None and rule is not None and parent.id >= self.oldest:
                 made.append((parent, rule(slots)))
         return made
 
     def careful_product(self, op: Primitive, g: Any, live: Any, d: Any, parent: Node) -> Any:
-        """g·d, exactly 0 where no path arrives; None where no path leads on."""
-        if d.__class__ is int and d == 0:
-            return None
+        """g·d, exactly 0 where no path arrives."""
         F = RECORDED if isinstance(g, NDArray) or isinstance(d, NDArray) else PLAIN
         if op.selects:
             chosen = F.broadcast_to(F.not_equal(d, 0), g.shape)

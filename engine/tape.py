@@ -36,6 +36,7 @@ class State(threading.local):
     training: bool = False
     keep_values: bool = False
     float_dtype: np.dtype[Any] = np.dtype(np.float32)
+    leaves: Any = None  # the arrays with attach_grad, weakly held
     traces: int = 0  # how many tracing transformations (jvp, vmap) are open in this thread
 
 
@@ -69,22 +70,14 @@ class Node:
     kept      (y, operands) in full, under keep_values()
     """
 
-    __slots__ = (
-        "__weakref__",
-        "dtype",
-        "id",
-        "implicit",
-        "kept",
-        "op",
-        "parents",
-        "saved",
-        "shape",
-        "shapes",
-        "sink",
-        "span",
-        "statics",
-        "traced",
-    )
+    # What most nodes never change is kept on the class: making a node sets six fields.
+    statics: tuple[Any, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    span: Span | None = None
+    sink: Sink | None = None
+    implicit: bool = False
+    traced: bool = False
+    kept: tuple[Any, tuple[Any, ...]] | None = None
 
     def __init__(
         self,
@@ -99,15 +92,10 @@ class Node:
         self.op = op
         self.parents = parents
         self.saved = saved
-        self.statics = statics
         self.shape = shape
         self.dtype = dtype
-        self.shapes: tuple[tuple[int, ...], ...] = ()
-        self.span: Span | None = None
-        self.sink: Sink | None = None
-        self.implicit = False
-        self.traced = False
-        self.kept: tuple[Any, tuple[Any, ...]] | None = None
+        if statics:
+            self.statics = statics
 
     @property
     def value(self) -> Any:

@@ -27,6 +27,10 @@ class Traced(NDArray):
     __slots__ = ("level",)
     level: int
 
+    def twin(self) -> Traced:
+        """Another array that is the same thing, without its node."""
+        raise TypeError(f"{type(self).__name__} does not say how to make its like")
+
 
 class Dual(Traced):
     """A primal and its tangent, both of one shape and dtype."""
@@ -38,6 +42,9 @@ class Dual(Traced):
         self.level = level
         self.primal = primal
         self.tangent = tangent
+
+    def twin(self) -> Dual:
+        return Dual(self.level, self.primal, self.tangent)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -30,9 +30,7 @@ def as_array(x: Any) -> NDArray:
 
 def leaf(x: NDArray) -> NDArray:
     """A new leaf with x's value; to whatever records outside it is x itself."""
-    from copy import copy
-
-    made = copy(x) if isinstance(x, Traced) else new_array(x.data)
+    made = x.twin() if isinstance(x, Traced) else new_array(x.data)
     if x.node is None:
         made._node = Node(None, (), (), (), x.shape, x.dtype)
     else:

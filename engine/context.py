@@ -1,0 +1,60 @@
+"""Where an array lives. The CPU is always there; `gpu(n)` is checked when it is first used."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ndgrad.errors import DeviceError, Diagnostic
+from ndgrad.frozen import Frozen
+
+
+class Context(Frozen):
+    """A device: its kind and number. As a scope, the device of new arrays."""
+
+    device_type: str
+    device_id: int = 0
+
+    def __enter__(self) -> Context:
+        _current.stack.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.stack.pop()
+
+    def __str__(self) -> str:
+        return f"{self.device_type}({self.device_id})"
+
+    __repr__ = __str__
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[Context] = []
+
+
+_current = _Current()
+
+
+def cpu(device_id: int = 0) -> Context:
+    """The CPU; all numbers mean the same one."""
+    return Context("cpu", device_id)
+
+
+def gpu(device_id: int = 0) -> Context:
+    """The GPU of that number. Putting an array there raises E701 as long as this version computes on the CPU only."""
+    return Context("gpu", device_id)
+
+
+def current_context() -> Context:
+    """The innermost context scope, or the CPU."""
+    return _current.stack[-1] if _current.stack else cpu()
+
+
+def need_cpu(context: Any) -> Context:
+    """The context if arrays can be there. E701 for a GPU."""
+    wanted: Context = current_context() if context is None else context
+    if wanted.device_type != "cpu":
+        cure = "leave the context out, or use cpu()"
+        raise DeviceError(Diagnostic("E701", f"{wanted}: this version computes on the CPU only", help=cure))
+    return wanted
