@@ -112,12 +112,12 @@ def _unary(op: Primitive) -> Callable[..., Any]:
     untracked = op.untracked
     state = STATE
 
-    def call(x: Any, *more: Any, **named: Any) -> Any:
-        if x.__class__ is NDArray and not more and not named:
+    def call(x: Any) -> Any:
+        if x.__class__ is NDArray:
             data = x._data
             p = x._node
         else:
-            return general(op, (x, *more), named)
+            return general(op, (x,), {})
         try:
             y = evaluate(data)
         except Exception as error:
@@ -157,7 +157,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
     plain_types = PLAIN_TYPES
     state = STATE
 
-    def call(a: Any, b: Any, *more: Any, **named: Any) -> Any:
+    def call(a: Any, b: Any) -> Any:
         if a.__class__ is NDArray:
             x = a._data
             p = a._node
@@ -165,7 +165,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
             x = a
             p = None
         else:
-            return general(op, (a, b, *more), named)
+            return general(op, (a, b), {})
         if b.__class__ is NDArray:
             z = b._data
             q = b._node
@@ -173,9 +173,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
             z = b
             q = None
         else:
-            return general(op, (a, b, *more), named)
-        if more or named:
-            return general(op, (a, b, *more), named)
+            return general(op, (a, b), {})
         try:
             y = evaluate(x, z)
         except Exception as error:

@@ -155,7 +155,7 @@ def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bo
     return made
 
 
-def _clear_unreached(reached: set[int]) -> None:
+def _clear_unreached(reached: dict[int, Any]) -> None:
     """Zero the gradients of arrays that are recorded but that this backward does not reach, with a note."""
     for x in list(STATE.leaves.values() if STATE.leaves else ()):
         node = x.node
@@ -176,7 +176,8 @@ def _free(nodes: list[Node]) -> None:
         if node.op is not None:
             node.saved = freed
             node.parents = ()
-            node.kept = None
+            if node.kept is not None:
+                node.kept = None
 
 
 def backward(
@@ -193,19 +194,17 @@ def backward(
         heads, head_grads = [heads], [head_grads]
     with _Scope(recording=False, training=train_mode):
         found, nodes = sweep(_heads(heads, head_grads, graph=False))
-    if not any(node.sink is not None for node in nodes):
+    if not found:
         raise problems.nothing_reached()
-    _clear_unreached({node.id for node in nodes})
-    for node in nodes:
+    _clear_unreached(found)
+    for node, g in found.values():
         sink = node.sink
         if sink is None or sink.req == "null":
             continue
-        buffer = sink.array.data
-        g = found.get(node.id, 0.0)
         if sink.req == "add":
-            buffer += g
+            sink.array.data[...] += g
         else:
-            buffer[...] = g
+            sink.array.data[...] = g
     if not retain_graph:
         _free(nodes)
 
@@ -239,9 +238,7 @@ def grad(
     made = []
     for x in wanted:
         assert x.node is not None
-        g = found.get(x.node.id)
-        if g is None:
-            g = np.zeros(x.shape, x.dtype)
+        g = found[x.node.id][1] if x.node.id in found else np.zeros(x.shape, x.dtype)
         made.append(g if isinstance(g, NDArray) else new_array(g))
     if not (create_graph if retain_graph is None else retain_graph):
         _free(nodes)

@@ -85,8 +85,8 @@ def sweep(
     *,
     graph: bool = False,
     observe: Observer | None = None,
-) -> tuple[dict[int, Any], list[Node]]:
-    """Cotangents of `wanted` (or of every node with a sink) by node id, and the nodes that were visited.
+) -> tuple[dict[int, tuple[Node, Any]], list[Node]]:
+    """`wanted` (or every node with a sink) with their cotangents, by node id, and the nodes that were visited.
 
     heads: pairs of a node and the cotangent arriving there (plain arrays, or NDArrays with `graph`).
     graph: compute in recorded arrays, so that the result can be differentiated again.
@@ -96,13 +96,13 @@ def sweep(
     with np.errstate(all="ignore"):
         walk = _Sweep(heads, targets, oldest, graph)
         walk.run()
-        if observe is not None or not all(_finite(g) for g in walk.found.values()):
+        if observe is not None or not all(_finite(g) for _, g in walk.found.values()):
             walk = _Sweep(heads, targets, oldest, graph, careful=True, observe=observe)
             walk.run()
     if walk.flat and wanted is None:  # connected, but by a derivative that is 0
         for node in nodes_below(walk.flat):
             if node.sink is not None and node.id not in walk.found:
-                walk.found[node.id] = np.zeros(node.shape, node.dtype)
+                walk.found[node.id] = node, np.zeros(node.shape, node.dtype)
                 walk.visited.append(node)
     return walk.found, walk.visited
 
@@ -139,7 +139,7 @@ class _Sweep:
         self.bars: dict[int, Any] = {}
         self.queue: list[tuple[int, Node]] = []  # nodes with a cotangent, the newest first
         self.owned: set[int] = set()
-        self.found: dict[int, Any] = {}
+        self.found: dict[int, tuple[Node, Any]] = {}
         self.visited: list[Node] = []
         self.flat: list[Node] = []  # operands by which the derivative is plainly 0
         self.targets = targets
@@ -172,7 +172,7 @@ class _Sweep:
             if g.__class__ is Scattered:
                 g = g.dense()
             if node.id in targets if targets is not None else node.sink is not None:
-                found[node.id] = g.value if g.__class__ is Reached else g
+                found[node.id] = node, (g.value if g.__class__ is Reached else g)
             op = node.op
             if op is None:
                 continue
@@ -183,7 +183,7 @@ class _Sweep:
                 continue
             # The common case, written out: plain arrays through an elementwise operation.
             slots = (PLAIN, g, *node.saved, *node.statics) if op.statics else (PLAIN, g, *node.saved)
-            for parent, partial in zip(node.parents, op.quick):  # noqa: B905 - as long as each other
+            for parent, partial in zip(node.parents, op._quick or op.quick):  # noqa: B905 - as long as each other
                 if parent is None or partial is None:
                     continue
                 key = parent.id
@@ -197,7 +197,7 @@ class _Sweep:
                     c = g if d == 1 else -g if d == -1 else g * d
                 else:
                     c = g * d
-                if c.shape == parent.shape and c.dtype is parent.dtype:
+                if node.shape == parent.shape and c.dtype is parent.dtype:
                     held = bars.get(key)
                     if held is None:
                         bars[key] = c

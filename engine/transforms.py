@@ -225,7 +225,7 @@ class _Recomputed:
         targets = [*(x.node for x in leaves if x.node is not None), *self.outer]
         with autograd.record(STATE.training) if outside else autograd.pause(STATE.training):
             found, _ = sweep([(again.node, g)], targets, graph=outside)
-        return [found.get(node.id) for node in targets]
+        return [found[node.id][1] if node.id in found else None for node in targets]
 
 
 def checkpoint(function: Function) -> Function:
