@@ -44,9 +44,10 @@ def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = N
     lines += ["", paint("backward", "title")]
     margin = max((len(_line(step.span)) for step in d.backward), default=0)
     for step in d.backward:
-        lines += _backward(step, d.of, margin, paint, precision)
+        shared = sum(other.by == step.by for other in d.backward) > 1
+        lines += _backward(step, d.of, margin, "+=" if shared else "=", paint, precision)
     lines += ["", paint("chain rule", "title"), f"  {d.chain}"]
-    if d.closed_form:
+    if d.closed_form and not d.chain.endswith(f"= {d.closed_form.removeprefix('= ')}"):
         lines.append(f"  {' ' * _equals(d.chain)}= {d.closed_form.removeprefix('= ')}")
     lines += ["", paint("result", "title"), *_result(d, paint, precision)]
     return lines
@@ -73,7 +74,8 @@ def _table(rows: list[tuple[str, str, str, str]], paint: Paint) -> list[str]:
     return lines
 
 
-def _backward(step: BackwardStep, of: str, margin: int, paint: Paint, precision: int | None) -> list[str]:
+def _backward(step: BackwardStep, of: str, margin: int, sign: str, paint: Paint, precision: int | None) -> list[str]:
+    """One step: the local derivative, the adjoint that arrives and the one that leaves (or its share, after +=)."""
     from ndgrad.cli.writing import matrices
 
     name = f"∂{step.name}/∂{step.by}"
@@ -86,12 +88,12 @@ def _backward(step: BackwardStep, of: str, margin: int, paint: Paint, precision:
             value = matrices.short(step.local_value, precision)
             head += f" = {value}" if value != step.local else ""
     else:
-        head = f"{said}{paint(f'∂{of}/∂{step.by}', 'name')} gets {step.local}{rounds}"
+        head = f"{said}{paint(f'∂{of}/∂{step.by}', 'name')} {sign} {step.local}{rounds}"
     arriving, leaving = (matrices.short(a, precision) for a in (step.arriving, step.leaving))
     return [
         head,
         f"{indent}{paint('in ', 'faint')}  ∂{of}/∂{step.name} = {arriving}",
-        f"{indent}{paint('out', 'faint')}  ∂{of}/∂{step.by} {'+' if not step.factor else ''}= {leaving}",
+        f"{indent}{paint('out', 'faint')}  ∂{of}/∂{step.by} {sign} {leaving}",
     ]
 
 

@@ -22,6 +22,7 @@ class Job(Frozen):
     head: str | None
     of: str | None
     dtype: str | None
+    max_steps: int | None = None
     is_text: bool = False
 
     @property
@@ -41,10 +42,18 @@ class Job(Frozen):
         values = _values(self.inputs)
         head = None if self.head is None else _value(self.head, "--head")
         bound_by = {name: f"-i {name}={_shortened(text)}" for name, text in self.inputs}
+        limits: dict[str, Any] = {} if self.max_steps is None else {"max_steps": self.max_steps}
         gc.freeze()  # main() started without it
         gc.enable()
         made = program.run(
-            values, grad=list(self.grad), head=head, of=self.of, dtype=self.dtype, trace=trace, bound_by=bound_by
+            values,
+            grad=list(self.grad),
+            head=head,
+            of=self.of,
+            dtype=self.dtype,
+            trace=trace,
+            bound_by=bound_by,
+            **limits,
         )
         if made.warnings:
             show(made.warnings)
@@ -52,17 +61,15 @@ class Job(Frozen):
 
     def loaded(self) -> Program:
         """The program, read and checked."""
-        import sys
-
         from ndgrad.lang import compile, load
 
         if self.is_text:
             return compile(self.program, self.name)
         if self.program != "-":
             return load(self.program)
-        from ndgrad.cli.reading import decoded
+        from ndgrad.cli.reading import bytes_from_stdin, decoded
 
-        return compile(decoded(sys.stdin.buffer.read(), self.name).text, self.name)
+        return compile(decoded(bytes_from_stdin(), self.name).text, self.name)
 
     def files(self) -> list[tuple[str, str]]:
         """The paths that this run reads, and what each is."""
@@ -82,6 +89,7 @@ def asked(
     head: str | None,
     of: str | None,
     dtype: str | None,
+    max_steps: int | None = None,
     is_text: bool = False,
 ) -> Job:
     """The job that a command's arguments describe. Stops on wrong usage."""
@@ -98,7 +106,7 @@ def asked(
     wanted = [name.strip() for several in grad or () for name in several.split(",")]
     if not all(wanted):
         problems.usage("--grad needs a name")
-    return Job(program, pairs, tuple(dict.fromkeys(wanted)), head, of, dtype, is_text)
+    return Job(program, pairs, tuple(dict.fromkeys(wanted)), head, of, dtype, max_steps, is_text)
 
 
 def _pair(text: str) -> tuple[str, str]:

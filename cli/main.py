@@ -24,6 +24,11 @@ def main() -> None:
     import gc
 
     gc.disable()  # a short start makes no garbage worth a collection; the run turns it on again
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stderr.write("ndgrad: standard output is closed\n")
+        sys.exit(AT_FAULT)
     sys.exit(status(sys.argv[1:]))
 
 

@@ -9,6 +9,7 @@ import typer
 FILES = "Input"
 DERIVATIVE = "Derivative"
 OUTPUT = "Output"
+LIMITS = "Limits"
 
 Program = Annotated[str, typer.Argument(metavar="FILE", help="The program, or - for standard input.")]
 Text = Annotated[str, typer.Argument(metavar="TEXT", help="The program itself; `;` separates statements.")]
@@ -94,6 +95,17 @@ Precision = Annotated[
         max=17,
         help="Significant digits in table and plain.",
         rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+MaxSteps = Annotated[
+    int | None,
+    typer.Option(
+        "--max-steps",
+        metavar="N",
+        min=1,
+        help="Stop after so many rounds of loops and calls; ten million unless given.",
+        rich_help_panel=LIMITS,
         show_default=False,
     ),
 ]

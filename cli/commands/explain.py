@@ -38,6 +38,7 @@ def explain(
     dtype: options.Dtype = None,
     format: Format = None,
     precision: options.Precision = None,
+    max_steps: options.MaxSteps = None,
     debug: options.Debug = False,
 ) -> None:
     from ndgrad.cli import problems
@@ -45,7 +46,7 @@ def explain(
     from ndgrad.cli.job import asked
 
     context.obj.errors_as_json = format == "json"
-    job = asked(program, inputs, grad, head, of, dtype)
+    job = asked(program, inputs, grad, head, of, dtype, max_steps)
     if not job.grad:
         problems.usage("explain needs --grad NAME: the input to differentiate by")
     result = job.result(trace=True)

@@ -26,6 +26,7 @@ def run(
     format: options.Format = None,
     output: options.Output = None,
     precision: options.Precision = None,
+    max_steps: options.MaxSteps = None,
     debug: options.Debug = False,
 ) -> None:
     from ndgrad.cli.job import asked
@@ -33,6 +34,6 @@ def run(
     from ndgrad.cli.writing.places import Place
 
     context.obj.errors_as_json = format == "json"
-    job = asked(program, inputs, grad, head, of, dtype)
+    job = asked(program, inputs, grad, head, of, dtype, max_steps)
     kind = chosen(format, output, len(job.grad))
     write(Report(job.result(output), job.name, precision), kind, Place(output))

@@ -27,9 +27,9 @@ def value(text: str, option: str) -> Any:
 
     if text == "-":
         return standard_input()
-    if text.startswith("@"):
-        return file(text[1:])
     span = Span(Source(option, text), 0, len(text))
+    if text.startswith("@") and text != "@":
+        return file(text[1:])
     if literals.is_one(text):
         return literals.read(span)
     if os.path.exists(text) or os.path.dirname(text):
@@ -71,8 +71,15 @@ def read(data: bytes, name: str, kind: str, part: str | None = None) -> Any:
 
 def standard_input() -> Any:
     """The array that comes through standard input."""
-    data = sys.stdin.buffer.read()
+    data = bytes_from_stdin()
     return read(data, STDIN, told_by(data))
+
+
+def bytes_from_stdin() -> bytes:
+    """All that comes through standard input."""
+    if sys.stdin is None:
+        raise problems.cannot_read(STDIN, "it is closed")
+    return sys.stdin.buffer.read()
 
 
 def told_by(data: bytes) -> str:

@@ -98,6 +98,20 @@ def test_help_into_a_closed_pipe_ends_quietly(shell: Shell) -> None:
     assert shell("ndgrad run -h | true").stderr == b""
 
 
+def test_closed_streams_are_said(shell: Shell) -> None:
+    ran = shell("ndgrad eval 'x * 2' -i x=- <&-")
+    assert (ran.returncode, ran.stderr) == (1, b"error[E602]: cannot read standard input: it is closed\n")
+    ran = shell("ndgrad eval 'x * 2' -i x=1 >&-")
+    assert (ran.returncode, ran.stderr) == (1, b"ndgrad: standard output is closed\n")
+    assert shell("ndgrad eval 'x' 2>&-").returncode == 1
+
+
+def test_an_endless_loop_reaches_a_limit(ndgrad: Run) -> None:
+    ran = ndgrad("eval", "while True: pass", "--max-steps", "20000")
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert ran.stderr.startswith("error[E504]: ")
+
+
 def test_a_full_device_is_said(shell: Shell) -> None:
     ran = shell("ndgrad eval 'x * 2' -i x=1 > /dev/full")
     assert ran.returncode == 1
