@@ -78,7 +78,8 @@ def _values(given: Sequence[Any], level: int) -> list[Any]:
 
 
 def _batch_size(given: Sequence[Any], level: int) -> int:
-    return next(x.value.shape[0] for x in given if _is_batched(x, level))
+    size: int = next(x.value.shape[0] for x in given if _is_batched(x, level))
+    return size
 
 
 def _with_batch(x: Any, level: int, n: int) -> NDArray:

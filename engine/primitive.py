@@ -134,7 +134,7 @@ class Primitive:
         self.needs = tuple(frozenset(_names(rule)) & {"y", *self.operands} for rule in rules)
         self.untracked = not self.composite and all(isinstance(rule, NoDerivative) for rule in rules)
         self._pulls: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
-        self._quick: tuple[Any, ...] | None = None
+        self.quick = self._quick_pulls()
         self._pushes: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
 
         from ndgrad.apply import call_of
@@ -178,6 +178,19 @@ class Primitive:
 
         return self.value(PLAIN, *args, **named)
 
+    def _quick_pulls(self) -> tuple[Any, ...]:
+        """For the sweep's hot path: the pulls of an elementwise operation without parameters.
+
+        A constant partial of 0, 1 or -1 stands there as the number itself; () for any other operation.
+        """
+        if self.partials is None or self.statics:
+            return ()
+        made = []
+        for rule in self.partials:
+            constant = None if isinstance(rule, NoDerivative) or _names(rule) else rule()
+            made.append(constant if constant in (0, 1, -1) else self.reader(rule))
+        return tuple(made)
+
     @property
     def pulls(self) -> tuple[Callable[[tuple[Any, ...]], Any] | None, ...]:
         """Per operand: (F, g, y, *operands, *shapes, *statics) → the partial, or the operand's cotangent."""
@@ -186,17 +199,6 @@ class Primitive:
             assert rules is not None, f"{self.name} pulls all operands at once"
             self._pulls = tuple(self.reader(rule) for rule in rules)
         return self._pulls
-
-    @property
-    def quick(self) -> tuple[Any, ...]:
-        """The pulls of an elementwise operation, with a constant partial as the number itself."""
-        if self._quick is None:
-            assert self.partials is not None
-            self._quick = tuple(
-                rule() if not isinstance(rule, NoDerivative) and not _names(rule) else pull
-                for rule, pull in zip(self.partials, self.pulls, strict=True)
-            )
-        return self._quick
 
     @property
     def pushes(self) -> tuple[Callable[[tuple[Any, ...]], Any] | None, ...]:

@@ -26,6 +26,7 @@ from ndgrad.tape import Freed, Node, owner_of, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
+ndarray = np.ndarray
 
 
 class Reached:
@@ -162,54 +163,66 @@ class _Sweep:
 
     def walk(self) -> None:
         bars, queue, found, targets, oldest = self.bars, self.queue, self.found, self.targets, self.oldest
-        plainly = not self.careful and not self.graph
+        owned = self.owned
         visit = self.visited.append
         watch = bool(written)
+        step_by_step = self.careful or self.graph
+        namespace = (PLAIN,)
         while queue:
             node = heappop(queue)[1]
             visit(node)
             g = bars.pop(node.id)
             if g.__class__ is Scattered:
                 g = g.dense()
-            if node.id in targets if targets is not None else node.sink is not None:
+            if node.sink is not None if targets is None else node.id in targets:
                 found[node.id] = node, (g.value if g.__class__ is Reached else g)
             op = node.op
             if op is None:
                 continue
-            if watch or node.saved.__class__ is Freed:
+            saved = node.saved
+            if watch or saved.__class__ is Freed:
                 _usable(node)
-            if not plainly or not op.elementwise or node.traced:
+            if step_by_step or not op.quick or node.traced:
                 self.step(op, node, g)
                 continue
-            # The common case, written out: plain arrays through an elementwise operation.
-            slots = (PLAIN, g, *node.saved, *node.statics) if op.statics else (PLAIN, g, *node.saved)
-            for parent, partial in zip(node.parents, op._quick or op.quick):  # noqa: B905 - as long as each other
+            # The common case, written out: plain arrays through an elementwise operation without parameters.
+            slots = namespace + (g,) + saved  # noqa: RUF005 - faster than unpacking
+            shape = node.shape
+            for parent, partial in zip(node.parents, op.quick):  # noqa: B905 - as long as each other
                 if parent is None or partial is None:
                     continue
                 key = parent.id
                 if key < oldest:
                     continue
-                d = partial if partial.__class__ is int else partial(slots)
-                if d.__class__ is int:
-                    if not d:
+                if partial.__class__ is int:
+                    if partial == 1:
+                        c = g
+                    elif partial:
+                        c = -g
+                    else:
                         self.flat.append(parent)
                         continue
-                    c = g if d == 1 else -g if d == -1 else g * d
                 else:
-                    c = g * d
-                if node.shape == parent.shape and c.dtype is parent.dtype:
+                    d = partial(slots)
+                    if d.__class__ is int and (d == 0 or d == 1):
+                        if not d:
+                            self.flat.append(parent)
+                            continue
+                        c = g
+                    else:
+                        c = g * d
+                if shape == parent.shape and c.dtype is parent.dtype:
                     held = bars.get(key)
                     if held is None:
                         bars[key] = c
                         heappush(queue, (-key, parent))
-                    elif held.__class__ is np.ndarray:
-                        if key in self.owned:
-                            held += c
-                        else:
-                            bars[key] = held + c
-                            self.owned.add(key)
-                    else:
+                    elif held.__class__ is not ndarray:
                         bars[key] = self.sum(key, held, c)
+                    elif key in owned:
+                        held += c
+                    else:
+                        bars[key] = held + c
+                        owned.add(key)
                 else:
                     self.add(parent, c)
 
