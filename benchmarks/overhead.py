@@ -73,7 +73,8 @@ def main() -> None:
     ours = statistics.median(times["ndgrad"])
     for name, taken in times.items():
         each = statistics.median(taken)
-        print(f"{name:9} {each / ROUNDS / 4 * 1e6:7.2f} µs an operation, forward and back; ndgrad/{name} {ours / each:.3f}")
+        cost = each / ROUNDS / 4 * 1e6
+        print(f"{name:9} {cost:7.2f} µs an operation, forward and back; ndgrad/{name} {ours / each:.3f}")
 
 
 if __name__ == "__main__":
