@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ndgrad.errors import Span
     from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 
-AGREES = 1e-6  # of the numeric check: central differences are no better
+AGREES = 1e-5  # of the numeric check: central differences are no better
 
 
 def write(derivations: Sequence[Derivation], program: str, format: str, precision: int | None) -> None:
@@ -115,7 +115,7 @@ def agrees(d: Derivation) -> bool:
     """Whether the numeric derivative is the computed one, as far as differences can tell."""
     assert d.along is not None
     assert d.numeric is not None
-    return abs(d.along - d.numeric) <= AGREES * max(abs(d.along), abs(d.numeric), 1e-6)
+    return abs(d.along - d.numeric) <= AGREES * max(abs(d.along), abs(d.numeric), 0.01 * d.size, 1e-12)
 
 
 def _line(span: Span | None) -> str:

@@ -51,10 +51,23 @@ def derive(
     chain = story.chain()
     along = numeric = None
     if probe is not None:
-        direction = np.random.default_rng(0).standard_normal(np.shape(result))
+        # Every entry moves in proportion to its size: parameters may differ by many orders of magnitude.
+        size = np.abs(np.asarray(plain(variable), dtype=np.float64))
+        size = np.where(size > 0, size, np.max(size, initial=0.0) or 1.0)
+        direction = np.random.default_rng(0).standard_normal(np.shape(result)) * size
         along, numeric = float(np.vdot(result, direction)), probe(direction)
     return Derivation(
-        of, wrt, forward, tuple(path), _folded(backward), chain, story.closed_form(), np.asarray(result), along, numeric
+        of=of,
+        wrt=wrt,
+        forward=forward,
+        path=tuple(path),
+        backward=_folded(backward),
+        chain=chain,
+        closed_form=story.closed_form(),
+        result=np.asarray(result),
+        along=along,
+        numeric=numeric,
+        size=float(np.abs(np.vdot(head, plain(output)))),
     )
 
 

@@ -43,7 +43,9 @@ class Derivation(Frozen):
 
     chain        the chain rule in one line, substituted
     closed_form  the same, simplified in the inputs alone, where that is possible
-    result       the gradient; numeric: the same by central differences, error: the largest difference
+    result       the gradient
+    along        its product with a direction, and numeric the same by central differences
+    size         how large ⟨head, of⟩ is: what the rounding of a difference is measured by
     """
 
     of: str
@@ -56,6 +58,7 @@ class Derivation(Frozen):
     result: Any
     along: float | None = None
     numeric: float | None = None
+    size: float = 0.0
 
     def __str__(self) -> str:
         lines = [f"{s.name} = {s.expression}" for s in self.forward]

@@ -295,8 +295,7 @@ class Run:
 
         def probe(direction: Any) -> float:
             """The derivative of ⟨head, of⟩ along a direction of the variable, by central differences."""
-            size = max(1.0, float(np.max(np.abs(plain(x)), initial=0.0)))
-            step = size * (6e-6 if x.dtype == np.float64 else 3e-3)
+            step = 6e-6 if x.dtype == np.float64 else 3e-3
             values = [self.moved(name, plain(x) + sign * step * direction, of, head) for sign in (1, -1)]
             return (values[0] - values[1]) / (2 * step)
 
