@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ndgrad import problems
+from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray, new_array, plain
-from ndgrad.sweep import Observer, sweep
+from ndgrad.sweep import Observer, nodes_below, sweep
 from ndgrad.tape import STATE, Freed, GradReq, Node, caller
 
 
@@ -59,7 +60,7 @@ class _Recording(_Scope):
                 gc.set_threshold(*before)
 
 
-PATIENCE = 50_000  # new objects between two runs of the collector while recording
+PATIENCE = 200_000  # new objects between two runs of the collector while recording
 _patience: list[tuple[int, int, int]] = []
 _lock = threading.Lock()
 
@@ -92,6 +93,20 @@ def default_dtype(dtype: npt.DTypeLike) -> _Scope:
 def keep_values() -> _Scope:
     """A scope in which nodes keep all operands and their value, for looking at the run afterwards."""
     return _Scope(keep_values=True)
+
+
+KINKS = ("min-norm", "mxnet", "torch", "jax")
+
+
+def kinks(convention: str) -> _Scope:
+    """A scope with another convention where derivatives do not exist: "min-norm" (ours), "mxnet", "torch" or "jax".
+
+    They differ in the derivative of abs at 0 (JAX: 1), in ties of maximum and minimum (MXNet: the first
+    operand), in tied max and min (MXNet: the full gradient to each) and of clip at its bounds (JAX: 1/2).
+    """
+    if convention not in KINKS:
+        raise problems.bad_argument("kinks", f"the conventions are {', '.join(KINKS)}, not {convention!r}")
+    return _Scope(kinks=convention)
 
 
 def is_recording() -> bool:
@@ -313,10 +328,52 @@ class _FunctionCall:
         return made if recorded else [None if b is None else plain(b) for b in made]
 
 
+class KinkMet(Frozen):
+    """A kink that a recorded run came upon.
+
+    op, span   the operation and where it is written (None outside programs)
+    round      the how-maniest time this place was run, from 1
+    where      the condition, count: in how many entries it held
+    value      the derivative chosen, and admissible: the interval that would do
+    """
+
+    op: str
+    span: Any
+    round: int
+    where: str
+    count: int
+    value: str
+    admissible: str
+
+
+def kinks_met(x: NDArray) -> list[KinkMet]:
+    """Every kink in the history of x, in the order of the run. Record under keep_values(). Errors: E402."""
+    if x.node is None:
+        raise problems.never_recorded()
+    met = []
+    rounds: dict[Any, int] = {}
+    for node in reversed(nodes_below([x.node])):
+        op = node.op
+        if op is None:
+            continue
+        place = (op.name, node.span)
+        rounds[place] = rounds.get(place, 0) + 1
+        if not op.kinks or node.kept is None:
+            continue
+        have = {"y": node.value, **dict(zip(op.operands, node.operands, strict=False)), **node.params}
+        for kink in op.kinks:
+            if kink.touches is None:
+                continue
+            names = kink.touches.__code__.co_varnames[: kink.touches.__code__.co_argcount]
+            count = int(np.count_nonzero(kink.touches(*(plain(have[n]) for n in names))))
+            if count:
+                number = rounds[place] if node.span is not None else 1
+                met.append(KinkMet(op.name, node.span, number, kink.where, count, kink.value, kink.admissible))
+    return met
+
+
 def get_symbol(x: NDArray) -> list[dict[str, Any]]:
     """The recorded graph of x, oldest operation first: name, operands as positions in the list, parameters, shape."""
-    from ndgrad.sweep import nodes_below
-
     if x.node is None:
         raise problems.never_recorded()
     order = nodes_below([x.node])[::-1]

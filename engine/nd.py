@@ -117,6 +117,8 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
     def function(*args: Any, out: NDArray | None = None, **named: Any) -> Any:
         try:
+            if out is None and not named:
+                return call(*args)
             made = call(*args, **named)
         except TypeError as error:
             if "argument" not in str(error):

@@ -47,11 +47,15 @@ class Parameter(Frozen):
 
 
 class Kink(Frozen):
-    """Where a derivative does not exist, the value chosen there, and the admissible interval."""
+    """Where a derivative does not exist, the value chosen there, and the admissible interval.
+
+    touches: a rule over plain arrays, naming what it needs (y and the operands): where the kink is met.
+    """
 
     where: str
     value: str
     admissible: str = ""
+    touches: Callable[..., Any] | None = None
 
 
 class NoDerivative(Frozen):

@@ -36,6 +36,7 @@ class State(threading.local):
     training: bool = False
     keep_values: bool = False
     float_dtype: np.dtype[Any] = np.dtype(np.float32)
+    kinks: str = "min-norm"  # whose convention holds where a derivative does not exist
     leaves: Any = None  # the arrays with attach_grad, weakly held
     traces: int = 0  # how many tracing transformations (jvp, vmap) are open in this thread
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ndgrad.namespace import plain
 from ndgrad.primitive import Kink, NoDerivative, elementwise
+from ndgrad.tape import STATE
 
 # How tightly the notation binds: Python's order.
 COMPARISON, SUM, PRODUCT, SIGN, POWER = 40, 50, 60, 70, 80
@@ -71,7 +72,7 @@ floor_divide = elementwise(
     partials=[lambda: 0, lambda: 0],
     written="{a}//{b}",
     precedence=PRODUCT,
-    kinks=[Kink("a/b an integer", value="0")],
+    kinks=[Kink("a/b an integer", value="0", touches=lambda a, b: np.equal(np.mod(a, b), 0))],
     domain=(0.5, 3.0),
     example="floor_divide([5, -5], 2) -> [2, -3]",
 )
@@ -81,7 +82,9 @@ mod = elementwise(
     partials=[lambda: 1, lambda F, a, b: -F.floor_divide(a, b)],
     written="{a} mod {b}",
     precedence=PRODUCT,
-    kinks=[Kink("a/b an integer", value="the derivative from the right")],
+    kinks=[
+        Kink("a/b an integer", value="the derivative from the right", touches=lambda a, b: np.equal(np.mod(a, b), 0))
+    ],
     domain=(0.5, 3.0),
     example="mod([5, -5], 3) -> [2, 1]",
 )
@@ -106,35 +109,49 @@ power = elementwise(
     partials=[_power_by_base, _power_by_exponent],
     written="{a}^{b}",
     precedence=POWER,
-    kinks=[Kink("b == 0", value="0 by a, for every a"), Kink("a == 0, b >= 0", value="0 by b")],
+    kinks=[
+        Kink("b == 0", value="0 by a, for every a", touches=lambda a, b: np.equal(b, 0) & np.equal(a, 0)),
+        Kink("a == 0, b >= 0", value="0 by b", touches=lambda a, b: np.equal(a, 0) & np.greater_equal(b, 0)),
+    ],
     domain=(0.3, 2.5),
     example="power([1, 2, 3], 2) -> [1, 4, 9]",
 )
 
 
 @plain
-def share(a: Any, b: Any) -> Any:
-    """How much of max(a, b) is a: 1, 0, or 1/2 where they are equal; nan counts as the larger."""
+def share(a: Any, b: Any, first: bool = True) -> Any:
+    """How much of max(a, b) is a: 1, 0, or 1/2 where they are equal; nan counts as the larger.
+
+    first: whether a is the operation's first operand, to which a tie goes by MXNet's convention.
+    """
     dtype = np.result_type(a, b)
     larger = np.greater(a, b) | (np.isnan(a) & ~np.isnan(b))
-    return larger.astype(dtype) + np.equal(a, b).astype(dtype) * dtype.type(0.5)
+    tie = 0.5 if STATE.kinks != "mxnet" else float(first)
+    return larger.astype(dtype) + np.equal(a, b).astype(dtype) * dtype.type(tie)
 
 
-elementwise("share", partials=[lambda: 0, lambda: 0], internal=True)
+elementwise(
+    "share",
+    value=lambda F, a, b, first=True: F.share(a, b, first),
+    partials=[lambda: 0, lambda: 0],
+    internal=True,
+)
+
+_TIE = Kink("a == b", value="1/2 each", admissible="[0, 1]", touches=lambda a, b: np.equal(a, b))
 
 maximum = elementwise(
     "maximum",
-    partials=[lambda F, a, b: F.share(a, b), lambda F, a, b: F.share(b, a)],
+    partials=[lambda F, a, b: F.share(a, b), lambda F, a, b: F.share(b, a, False)],
     selects=True,
-    kinks=[Kink("a == b", value="1/2 each", admissible="[0, 1]")],
+    kinks=[_TIE],
     example="maximum([1, 5], 3) -> [3, 5]",
 )
 
 minimum = elementwise(
     "minimum",
-    partials=[lambda F, a, b: F.share(-a, -b), lambda F, a, b: F.share(-b, -a)],
+    partials=[lambda F, a, b: F.share(-a, -b), lambda F, a, b: F.share(-b, -a, False)],
     selects=True,
-    kinks=[Kink("a == b", value="1/2 each", admissible="[0, 1]")],
+    kinks=[_TIE],
     example="minimum([1, 5], 3) -> [1, 3]",
 )
 

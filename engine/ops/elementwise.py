@@ -15,8 +15,9 @@ import numpy as np
 
 from ndgrad.namespace import plain
 from ndgrad.primitive import Kink, NoDerivative, elementwise
+from ndgrad.tape import STATE
 
-_STEP = "constant between its steps"
+_STEP = Kink("constant between its steps", value="0", touches=lambda x: np.equal(x, np.round(x)))
 
 # Exponentials and logarithms
 
@@ -38,7 +39,7 @@ sqrt_ = elementwise(
     "sqrt",
     partials=[lambda y: 0.5 / y],
     domain=(0.2, 4.0),
-    kinks=[Kink("x == 0", value="inf, but 0 where nothing arrives")],
+    kinks=[Kink("x == 0", value="inf, but 0 where nothing arrives", touches=lambda x: np.equal(x, 0))],
     example="sqrt([4, 9]) -> [2, 3]",
 )
 cbrt = elementwise("cbrt", partials=[lambda y: 1 / (3 * y * y)], domain=(0.2, 4.0), example="cbrt([8, 27]) -> [2, 3]")
@@ -56,15 +57,15 @@ reciprocal = elementwise(
 )
 abs_ = elementwise(
     "abs",
-    partials=[lambda F, x: F.sign(x)],
+    partials=[lambda F, x: F.sign(x) if STATE.kinks != "jax" else 2 * F.indicator(F.greater_equal(x, 0)) - 1],
     written="|{x}|",
-    kinks=[Kink("x == 0", value="0", admissible="[-1, 1]")],
+    kinks=[Kink("x == 0", value="0", admissible="[-1, 1]", touches=lambda x: np.equal(x, 0))],
     example="abs([-1, 2]) -> [1, 2]",
 )
 hypot = elementwise(
     "hypot",
     partials=[lambda F, y, a: F.where(F.equal(y, 0), 0.0, a / y), lambda F, y, b: F.where(F.equal(y, 0), 0.0, b / y)],
-    kinks=[Kink("a == b == 0", value="0", admissible="[-1, 1]")],
+    kinks=[Kink("a == b == 0", value="0", admissible="[-1, 1]", touches=lambda y: np.equal(y, 0))],
     example="hypot([3, 6], [4, 8]) -> [5, 10]",
 )
 
@@ -157,11 +158,16 @@ elementwise("indicator", partials=[NoDerivative("a condition")], written="[{x}]"
 clip = elementwise(
     "clip",
     value=lambda F, x, a_min=None, a_max=None: F.clip(x, a_min, a_max),
-    partials=[
-        lambda F, x, a_min, a_max: F.indicator(F.inside(x, a_min, a_max)),
-    ],
+    partials=[lambda F, x, a_min, a_max: F.passes(x, a_min, a_max)],
     selects=True,
-    kinks=[Kink("x == a_min or x == a_max", value="1", admissible="[0, 1]")],
+    kinks=[
+        Kink(
+            "x == a_min or x == a_max",
+            value="1",
+            admissible="[0, 1]",
+            touches=lambda x, a_min, a_max: inside(x, a_min, a_max) & ~_strictly_inside(x, a_min, a_max),
+        )
+    ],
     example="clip([-1, 0.5, 2], 0, 1) -> [0, 0.5, 1]",
 )
 
@@ -173,10 +179,24 @@ def inside(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return np.logical_and(low, np.True_ if a_max is None else np.less_equal(x, a_max)) | np.zeros(np.shape(x), bool)
 
 
+def _strictly_inside(x: Any, a_min: Any, a_max: Any) -> Any:
+    low = np.True_ if a_min is None else np.greater(x, a_min)
+    return np.logical_and(low, np.True_ if a_max is None else np.less(x, a_max)) | np.zeros(np.shape(x), bool)
+
+
+@plain
+def passes(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """The derivative of clip: 1 between the bounds and at them (1/2 at them by JAX's convention), else 0."""
+    between = inside(x, a_min, a_max).astype(np.float64)
+    if STATE.kinks == "jax":
+        between = (between + _strictly_inside(x, a_min, a_max)) / 2
+    return between
+
+
 elementwise(
-    "inside",
-    value=lambda F, x, a_min=None, a_max=None: F.inside(x, a_min, a_max),
-    partials=[NoDerivative("true or false")],
+    "passes",
+    value=lambda F, x, a_min=None, a_max=None: F.passes(x, a_min, a_max),
+    partials=[lambda: 0],
     internal=True,
 )
 
@@ -188,13 +208,13 @@ for _name, _example in (
     ("ceil", "ceil([1.5, -1.5]) -> [2, -1]"),
     ("trunc", "trunc([1.5, -1.5]) -> [1, -1]"),
 ):
-    elementwise(_name, partials=[lambda: 0], kinks=[Kink(_STEP, value="0")], example=_example)
+    elementwise(_name, partials=[lambda: 0], kinks=[_STEP], example=_example)
 
 round_ = elementwise(
     "round",
     value=lambda F, x, decimals=0: F.round(x, decimals),
     partials=[lambda: 0],
-    kinks=[Kink(_STEP, value="0")],
+    kinks=[_STEP],
     example="round([1.4, 2.6]) -> [1, 3]",
 )
 
@@ -212,7 +232,7 @@ relu = elementwise(
     value=lambda F, x: F.maximum(x, 0),
     partials=[lambda F, x: F.indicator(F.greater(x, 0))],
     selects=True,
-    kinks=[Kink("x == 0", value="0", admissible="[0, 1]")],
+    kinks=[Kink("x == 0", value="0", admissible="[0, 1]", touches=lambda x: np.equal(x, 0))],
     example="relu([-1, 2]) -> [0, 2]",
 )
 

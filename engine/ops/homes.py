@@ -44,7 +44,7 @@ HOMES = {
 # Operations that rules use and programs do not see.
 INTERNAL = {
     "arithmetic": "share",
-    "elementwise": "indicator inside sech2",
+    "elementwise": "indicator passes sech2",
     "special": "ndtr spherical_j trigamma",
     "reductions": "norm2 norm_p tied",
     "scans": "cumprod_along cumsum_along last_records linear_scan",

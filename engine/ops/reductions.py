@@ -9,6 +9,7 @@ import numpy as np
 from ndgrad import problems
 from ndgrad.namespace import concrete, plain
 from ndgrad.primitive import Kink, NoDerivative, composite, primitive
+from ndgrad.tape import STATE
 
 Axis = int | tuple[int, ...] | None
 
@@ -81,6 +82,8 @@ def tied(x: Any, y: Any, axis: Axis, keepdims: bool) -> Any:
     """For an extreme y of x along axis: 1/k at each of the k entries that are y, else 0. nan where y is."""
     full = y if keepdims or not np.shape(x) else np.reshape(y, reduced("max", np.shape(x), axis, True))
     hit = np.equal(x, full)
+    if STATE.kinks == "mxnet":  # each gets the full gradient
+        return hit.astype(np.float64)
     return hit / np.sum(hit, axis=axis, keepdims=True)
 
 
@@ -90,6 +93,11 @@ primitive(
     vjps=[NoDerivative("constant between ties"), NoDerivative("constant between ties")],
     internal=True,
 )
+
+
+def _ties(y: Any, x: Any) -> Any:
+    """Whether some result is the value of several entries; True at one of them suffices for a report."""
+    return np.asarray(np.sum(np.isin(x, y)) > np.size(y))
 
 
 def _extreme_vjp(F: Any, g: Any, y: Any, x: Any, x_shape: Any, axis: Axis, keepdims: bool) -> Any:
@@ -115,7 +123,9 @@ for _name, _example in (
         jvps=[_extreme_jvp],
         routes=True,
         shape=lambda x, axis, keepdims, name=_name: reduced(name, x, axis, keepdims),
-        kinks=[Kink("a tie", value="shared equally", admissible="any convex combination")],
+        kinks=[
+            Kink("a tie", value="shared equally", admissible="any convex combination", touches=lambda y, x: _ties(y, x))
+        ],
         example=_example,
     )
 
@@ -153,7 +163,7 @@ norm2 = primitive(
     ],
     shape=lambda x, axis, keepdims: reduced("norm", x, axis, keepdims),
     written="‖{x}‖",
-    kinks=[Kink("x == 0", value="0", admissible="the unit ball")],
+    kinks=[Kink("x == 0", value="0", admissible="the unit ball", touches=lambda y: np.equal(y, 0))],
     internal=True,
 )
 
@@ -328,7 +338,7 @@ std = primitive(
         )
     ],
     shape=lambda x, axis, ddof, keepdims: reduced("std", x, axis, keepdims),
-    kinks=[Kink("all entries equal", value="0")],
+    kinks=[Kink("all entries equal", value="0", touches=lambda y: np.equal(y, 0))],
     example="std([1, 2, 3, 4]) -> 1.118034",
 )
 
