@@ -18,7 +18,7 @@ from ndgrad.errors import Error
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REQUIRED, Primitive, primitive
-from ndgrad.tape import STATE, Node, tick
+from ndgrad.tape import KEEPING, STATE, Node, tick
 
 make = NDArray.__new__
 new_node = Node.__new__
@@ -125,7 +125,8 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         if p is None or untracked:
             return new_array(y)
         recording = state.recording
-        if not recording and (recording is False or not p.implicit):
+        implicit = p.marked and p.implicit
+        if not recording and (recording is False or not implicit):
             return new_array(y)
         node = new_node(Node)  # written out, since this is the hot path
         node.id = tick()
@@ -134,9 +135,10 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         node.saved = (y if keeps_y else None, data if keeps_x else None)
         node.shape = y.shape
         node.dtype = y.dtype
-        if p.implicit:
-            node.implicit = True
-        if state.keep_values:
+        node.marked = False
+        if implicit:
+            node.mark(implicit=True)
+        if recording is KEEPING:
             node.kept = (y, (data,))
         made = make(NDArray)
         made._data = y
@@ -182,17 +184,17 @@ def _binary(op: Primitive) -> Callable[..., Any]:
             if q is None or untracked:
                 return new_array(y)
             keep_y, keep_a, keep_b = keeps_right
-            implicit = q.implicit
+            implicit = q.marked and q.implicit
         elif q is None:
             if untracked:
                 return new_array(y)
             keep_y, keep_a, keep_b = keeps_left
-            implicit = p.implicit
+            implicit = p.marked and p.implicit
         else:
             if untracked:
                 return new_array(y)
             keep_y, keep_a, keep_b = keeps_both
-            implicit = p.implicit or q.implicit
+            implicit = (p.marked and p.implicit) or (q.marked and q.implicit)
         recording = state.recording
         if not recording and (recording is False or not implicit):
             return new_array(y)
@@ -203,9 +205,10 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
         node.shape = y.shape
         node.dtype = y.dtype
+        node.marked = False
         if implicit:
-            node.implicit = True
-        if state.keep_values:
+            node.mark(implicit=True)
+        if recording is KEEPING:
             node.kept = (y, (x, z))
         made = make(NDArray)
         made._data = y
@@ -361,10 +364,11 @@ def attach(
 
 def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:
     assert node.op is not None
-    node.implicit = implicit
+    if implicit:
+        node.mark(implicit=True)
     if not node.op.elementwise:
         node.shapes = tuple(x.shape if hasattr(x, "shape") else np.shape(x) for x in data)
-    if STATE.keep_values:
+    if STATE.recording is KEEPING:
         node.kept = (y, data)
 
 
@@ -375,8 +379,9 @@ def output(main: Node, index: int, y: Any) -> NDArray:
     if y.dtype.kind != "f":
         return new_array(y)
     node = Node(OUTPUT, (main,), (None,), (index,), y.shape, y.dtype)
-    node.implicit = main.implicit
-    if STATE.keep_values:
+    if main.implicit:
+        node.mark(implicit=True)
+    if STATE.recording is KEEPING:
         node.kept = (y, ())
     return new_array(y, node)
 

@@ -16,7 +16,7 @@ from ndgrad import problems
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.sweep import Observer, nodes_below, sweep
-from ndgrad.tape import STATE, Freed, GradReq, Node, caller
+from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, caller
 
 
 class GradientNote(UserWarning):
@@ -57,6 +57,9 @@ class _Recording(_Scope):
         with _lock:
             before = _patience.pop()
             if not _patience:
+                if not gc.get_freeze_count():  # what is young becomes old, without being looked at
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.set_threshold(*before)
 
 
@@ -67,7 +70,7 @@ _lock = threading.Lock()
 
 def record(train_mode: bool = True) -> _Scope:
     """A scope in which operations on tracked arrays are recorded."""
-    return _Recording(recording=True, training=train_mode)
+    return _Recording(recording=KEEPING if STATE.keep_values else True, training=train_mode)
 
 
 def pause(train_mode: bool = False) -> _Scope:
@@ -92,7 +95,7 @@ def default_dtype(dtype: npt.DTypeLike) -> _Scope:
 
 def keep_values() -> _Scope:
     """A scope in which nodes keep all operands and their value, for looking at the run afterwards."""
-    return _Scope(keep_values=True)
+    return _Scope(keep_values=True, recording=KEEPING if STATE.recording else STATE.recording)
 
 
 KINKS = ("min-norm", "mxnet", "torch", "jax")

@@ -112,8 +112,22 @@ linalg = _Linalg()
 random = _Random()
 
 
+def _into(out: NDArray, made: Any) -> NDArray:
+    out[...] = made
+    return out
+
+
 def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     """`call`, also taking `out=`: the result is written there, and `out` is what is returned."""
+
+    op = find(name)
+    if op is not None and call is op.call and op.quick and op.arity == 1:
+
+        def single(x: Any, out: NDArray | None = None) -> Any:
+            return call(x) if out is None else _into(out, call(x))
+
+        single.__name__ = name
+        return single
 
     def function(*args: Any, out: NDArray | None = None, **named: Any) -> Any:
         try:
@@ -124,10 +138,7 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             if "argument" not in str(error):
                 raise
             raise problems.wrong_call(name, str(error).split("() ")[-1]) from None
-        if out is None:
-            return made
-        out[...] = made
-        return out
+        return made if out is None else _into(out, made)
 
     function.__name__ = name
     return function

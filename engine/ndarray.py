@@ -144,7 +144,7 @@ class NDArray:
         self._grad = NDArray(np.zeros(self.shape, self.dtype))
         if self._node is None:
             self._node = Node(None, (), (), (), self.shape, self.dtype)
-        self._node.sink = Sink(self._grad, grad_req)
+        self._node.mark(sink=Sink(self._grad, grad_req))
         if self._node.op is None:
             leaves()[id(self)] = self
 
@@ -164,7 +164,7 @@ class NDArray:
         if requires_grad:
             self.attach_grad("add")
             assert self._node is not None
-            self._node.implicit = True
+            self._node.mark(implicit=True)
         else:
             self.drop_grad()
         return self

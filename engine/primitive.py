@@ -225,6 +225,9 @@ class Primitive:
             if _only_returns_its_argument(rule):
                 return itemgetter(place)
             return lambda slots: rule(slots[place])
+        if len(places) == 2:
+            first, second = places
+            return lambda slots: rule(slots[first], slots[second])
         pick = itemgetter(*places)
         return lambda slots: rule(*pick(slots))
 

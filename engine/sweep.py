@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
 
@@ -138,7 +137,8 @@ class _Sweep:
         observe: Observer | None = None,
     ) -> None:
         self.bars: dict[int, Any] = {}
-        self.queue: list[tuple[int, Node]] = []  # nodes with a cotangent, the newest first
+        self.nodes: dict[int, Node] = {}  # those that have a cotangent waiting
+        self.watch = bool(written)
         self.owned: set[int] = set()
         self.found: dict[int, tuple[Node, Any]] = {}
         self.visited: list[Node] = []
@@ -162,33 +162,55 @@ class _Sweep:
                 gc.enable()
 
     def walk(self) -> None:
-        bars, queue, found, targets, oldest = self.bars, self.queue, self.found, self.targets, self.oldest
-        owned = self.owned
+        """Down the ids. They are dense where a program was recorded at a stretch; gaps are jumped over."""
+        bars = self.bars
+        at = max(bars, default=0)
+        missed = 0
+        while bars:
+            if at not in bars:
+                at -= 1
+                missed += 1
+                if missed > 64 + 4 * len(bars):
+                    at, missed = max(bars), 0
+                continue
+            missed = 0
+            at = self.stretch(at)
+
+    def stretch(self, at: int) -> int:
+        """Walk down from id `at` until an id is missing; returns that id."""
+        bars, nodes, owned, targets, oldest = self.bars, self.nodes, self.owned, self.targets, self.oldest
         visit = self.visited.append
-        watch = bool(written)
         step_by_step = self.careful or self.graph
+        watch = self.watch
         namespace = (PLAIN,)
-        while queue:
-            node = heappop(queue)[1]
+        while True:
+            g = bars.pop(at, None)
+            if g is None:
+                return at
+            node = nodes.pop(at)
+            at -= 1
             visit(node)
-            g = bars.pop(node.id)
             if g.__class__ is Scattered:
                 g = g.dense()
-            if node.sink is not None if targets is None else node.id in targets:
-                found[node.id] = node, (g.value if g.__class__ is Reached else g)
             op = node.op
+            if targets is not None:
+                if node.id in targets:
+                    self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
+            elif node.marked and node.sink is not None:
+                self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
             if op is None:
                 continue
             saved = node.saved
             if watch or saved.__class__ is Freed:
                 _usable(node)
-            if step_by_step or not op.quick or node.traced:
+            quick = op.quick
+            if step_by_step or not quick or (node.marked and node.traced):
                 self.step(op, node, g)
                 continue
             # The common case, written out: plain arrays through an elementwise operation without parameters.
-            slots = namespace + (g,) + saved  # noqa: RUF005 - faster than unpacking
+            slots = None
             shape = node.shape
-            for parent, partial in zip(node.parents, op.quick):  # noqa: B905 - as long as each other
+            for parent, partial in zip(node.parents, quick):  # noqa: B905 - as long as each other
                 if parent is None or partial is None:
                     continue
                 key = parent.id
@@ -203,6 +225,8 @@ class _Sweep:
                         self.flat.append(parent)
                         continue
                 else:
+                    if slots is None:
+                        slots = namespace + (g,) + saved  # noqa: RUF005 - faster than unpacking
                     d = partial(slots)
                     if d.__class__ is int and (d == 0 or d == 1):
                         if not d:
@@ -215,7 +239,7 @@ class _Sweep:
                     held = bars.get(key)
                     if held is None:
                         bars[key] = c
-                        heappush(queue, (-key, parent))
+                        nodes[key] = parent
                     elif held.__class__ is not ndarray:
                         bars[key] = self.sum(key, held, c)
                     elif key in owned:
@@ -247,7 +271,7 @@ class _Sweep:
         assert main is not None
         if main.id not in self.bars:
             self.bars[main.id] = [None] * main.shape[0]
-            heappush(self.queue, (-main.id, main))
+            self.nodes[main.id] = main
         parts = self.bars[main.id]
         at, g = node.statics[0], _unmasked(g)
         parts[at] = g if parts[at] is None else parts[at] + g
@@ -264,7 +288,7 @@ class _Sweep:
         held = bars.get(key)
         if held is None:
             bars[key] = c
-            heappush(self.queue, (-key, parent))
+            self.nodes[key] = parent
         else:
             bars[key] = self.sum(key, held, c)
 

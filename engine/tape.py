@@ -28,11 +28,11 @@ tick: Callable[[], int] = count(1).__next__
 class State(threading.local):
     """What the current thread is doing.
 
-    recording: True inside record(), False inside pause(), None elsewhere (then only arrays in the
-    implicit style, `requires_grad_`, record).
+    recording: True (or KEEPING, if values are kept) inside record(), False inside pause(), None
+    elsewhere (then only arrays in the implicit style, `requires_grad_`, record).
     """
 
-    recording: bool | None = None
+    recording: bool | int | None = None
     training: bool = False
     keep_values: bool = False
     float_dtype: np.dtype[Any] = np.dtype(np.float32)
@@ -42,6 +42,7 @@ class State(threading.local):
 
 
 STATE = State()
+KEEPING = 2  # a recording that keeps all values: one look at the state tells the hot path both
 
 
 class Sink:
@@ -69,6 +70,7 @@ class Node:
     implicit  recorded also without record() (`requires_grad_`)
     traced    an operand is itself being traced (jvp, vmap), so rules must run on NDArrays
     kept      (y, operands) in full, under keep_values()
+    marked    one of sink, implicit and traced is set: the hot paths look at this alone
     """
 
     # What most nodes never change is kept on the class: making a node sets six fields.
@@ -95,8 +97,19 @@ class Node:
         self.saved = saved
         self.shape = shape
         self.dtype = dtype
+        self.marked = False
         if statics:
             self.statics = statics
+
+    def mark(self, sink: Sink | None = None, implicit: bool = False, traced: bool = False) -> None:
+        """Set what few nodes have."""
+        self.marked = True
+        if sink is not None:
+            self.sink = sink
+        if implicit:
+            self.implicit = True
+        if traced:
+            self.traced = True
 
     @property
     def value(self) -> Any:

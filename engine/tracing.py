@@ -93,10 +93,10 @@ def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any
     ):
         if wrapped.node is not None and mine is not wrapped:
             mine._node = wrapped.node
-            mine._node.traced = True
+            mine._node.mark(traced=True)
             for parent in mine._node.parents:
                 if parent is not None and parent.op is op:
-                    parent.traced = True
+                    parent.mark(traced=True)
     return out
 
 

@@ -35,7 +35,8 @@ def leaf(x: NDArray) -> NDArray:
         made._node = Node(None, (), (), (), x.shape, x.dtype)
     else:
         made._node = Node(lookup("positive"), (x.node,), (None, None), (), x.shape, x.dtype)
-    made._node.traced = isinstance(x, Traced)
+    if isinstance(x, Traced):
+        made._node.mark(traced=True)
     return made
 
 
@@ -49,7 +50,7 @@ def vjp(function: Function, primals: Sequence[Any], head: Any = None, wrt: Wrt |
     wrt: the positions to differentiate by; all unless given. head: ones unless given.
     A tuple of cotangents, or one where wrt is an integer. Errors: E401, E404.
     """
-    outside = STATE.recording is True
+    outside = bool(STATE.recording)
     chosen = tuple(range(len(primals))) if wrt is None else _several(wrt)
     given = [as_array(x) for x in primals]
     leaves = []
@@ -123,7 +124,7 @@ def jacobian(function: Function, wrt: int = 0, mode: str | None = None) -> Funct
 
 
 def _by_rows(of_x: Function, x: NDArray) -> NDArray:
-    outside = STATE.recording is True
+    outside = bool(STATE.recording)
     t = leaf(x)
     with autograd.record(STATE.training):
         y = as_array(of_x(t))
