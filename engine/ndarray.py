@@ -298,14 +298,28 @@ class NDArray:
         def __ge__(self, other: Any) -> NDArray: ...
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """The method form of every operation: x.sum(axis=0) is sum(x, axis=0)."""
-        from ndgrad.ops import find
+        """The method form of every function of `nd`: x.sum(axis=0) is nd.sum(x, axis=0)."""
+        if not name.startswith("_"):
+            from ndgrad import nd
 
-        op = None if name.startswith("_") else find(name)
-        if op is None:
-            raise AttributeError(f"NDArray has no attribute {name!r}")
-        call = op.call
-        return lambda *args, **named: call(self, *args, **named)
+            call = getattr(nd, name, None)
+            if callable(call) and not isinstance(call, type):
+                return lambda *args, **named: call(self, *args, **named)
+        raise AttributeError(f"NDArray has no attribute {name!r}")
+
+    def reshape(self, *shape: Any, **named: Any) -> NDArray:
+        """The same entries in another shape, given as a tuple or as several sizes; MXNet's codes 0, -1 … -4 hold."""
+        from ndgrad import nd
+
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        return nd.reshape(self, named.pop("shape", sizes), **named)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> NDArray:
+        """The axes in another order, given as a tuple or one by one; reversed if none is given."""
+        from ndgrad.ops import lookup
+
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return lookup("transpose").call(self, order)  # type: ignore[union-attr, no-any-return]
 
     @property
     def T(self) -> NDArray:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REGISTRY
+from ndgrad.tape import STATE
 
 _BINARY = {
     "add": "add",
@@ -45,12 +46,25 @@ def _comparison(call: Callable[..., Any]) -> Callable[[NDArray, Any], Any]:
     return compare
 
 
+def _in_place(call: Callable[..., Any]) -> Callable[[NDArray, Any], NDArray]:
+    def assign(self: NDArray, other: Any) -> NDArray:
+        """x += v: into x's own buffer; under recording it differentiates like any write."""
+        before = self
+        if STATE.recording and isinstance(self.data, np.ndarray):
+            before = new_array(self.data.copy(), self.node)  # what the rule may need is about to be overwritten
+        self[...] = call(before, other)
+        return self
+
+    return assign
+
+
 def install() -> None:
     """Add the operators to the class; done once, when the operations are loaded."""
     for name, operation in _BINARY.items():
         call = REGISTRY[operation].call
         setattr(NDArray, f"__{name}__", call)
         setattr(NDArray, f"__r{name}__", _swapped(call))
+        setattr(NDArray, f"__i{name}__", _in_place(call))
     for method, operation in _COMPARISONS.items():
         setattr(NDArray, method, _comparison(REGISTRY[operation].call))
     NDArray.__matmul__ = lambda self, other: self.matmul(other)  # type: ignore[method-assign]
