@@ -54,18 +54,21 @@ def fault(op: Primitive, error: Exception, operands: tuple[Any, ...], statics: t
     """What NumPy's exception means for the user of `op`. Returns the error to raise."""
     if isinstance(error, (Error, RecursionError, MemoryError, KeyboardInterrupt)):
         return error
-    flat = tuple(operands[0]) if op.variadic else operands
-    shapes = tuple(np.shape(x) for x in flat)
-    dtypes = [x.dtype for x in flat if hasattr(x, "dtype")]
+    from ndgrad.shapes import Undetermined, infer
+
     try:
-        if op.shape is not None:
-            op.shape(*((shapes,) if op.variadic else shapes), *statics)
-        elif op.elementwise:
-            np.broadcast_shapes(*shapes)
+        infer(op, operands, statics)
     except Error as better:
         return better
-    except ValueError:
-        return problems.shapes_do_not_broadcast(op.name, shapes)
+    except Undetermined:
+        pass
+    return unexplained(op, error, tuple(operands[0]) if op.variadic else operands)
+
+
+def unexplained(op: Primitive, error: Exception, operands: tuple[Any, ...]) -> Error:
+    """NumPy's own words, for what the rules of `op` find nothing wrong with."""
+    shapes = tuple(np.shape(x) for x in operands if x is not None)
+    dtypes = [x.dtype for x in operands if hasattr(x, "dtype")]
     if isinstance(error, TypeError) and dtypes:
         odd = next((d for d in dtypes if d.kind != "f"), dtypes[0])
         return problems.wrong_dtype(op.name, odd)
@@ -256,6 +259,10 @@ def as_static(op: Primitive, value: Any) -> Any:
 def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Apply `op` to any operands it takes: traced ones, lists, several outputs, statics."""
     operands, statics = bind(op, args, named)
+    if STATE.max_bytes is not None:
+        from ndgrad.shapes import within_memory
+
+        within_memory(op, operands, statics)
     given: tuple[Any, ...]
     if not op.variadic and any(isinstance(x, (list, tuple)) for x in operands):
         operands = tuple(_stacked(x) for x in operands)
@@ -312,7 +319,7 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
     try:
         y = op.value(F, *((tuple(made),) if op.variadic else made), *statics)
     except Exception as error:
-        data = tuple(x._data if isinstance(x, NDArray) else x for x in made if x is not None)
+        data = tuple(x._data if isinstance(x, NDArray) else x for x in made)
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     if isinstance(y, (tuple, list)):
         return tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
@@ -402,5 +409,6 @@ OUTPUT = primitive(
     vjps=[lambda g: g],
     linear="jointly",
     routes=True,
+    shape=lambda x, index: x,
     internal=True,
 )

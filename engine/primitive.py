@@ -64,6 +64,12 @@ class NoDerivative(Frozen):
     reason: str
 
 
+class Unknown(Frozen):
+    """Stands in the place of a shape rule: the shape depends on values, and why."""
+
+    reason: str
+
+
 class Primitive:
     """One operation. Built by `elementwise` or `primitive`; called through `call`."""
 
@@ -82,7 +88,8 @@ class Primitive:
         linear: str | None,
         selects: bool,
         routes: bool,
-        shape: Rule | None,
+        shape: Rule | Unknown | None,
+        dtype: Rule | None,
         written: str,
         precedence: int,
         kinks: Sequence[Kink],
@@ -93,6 +100,7 @@ class Primitive:
         batch: Rule | None,
         composite: bool = False,
         concrete: bool = False,
+        view: bool = False,
     ) -> None:
         self.name = name
         self.value = value
@@ -100,7 +108,10 @@ class Primitive:
         self.linear = linear
         self.selects = selects
         self.routes = routes
-        self.shape = shape
+        self.shape = None if isinstance(shape, Unknown) else shape
+        self.unknown = shape.reason if isinstance(shape, Unknown) else ""
+        self.dtype = dtype
+        self.gathers = False
         self.written = written
         self.precedence = precedence
         self.kinks = tuple(kinks)
@@ -111,6 +122,7 @@ class Primitive:
         self.batch = batch
         self.composite = composite
         self.concrete = concrete
+        self.view = view
         self.partials = None if partials is None else tuple(partials)
         self.vjps = None if vjps is None else tuple(vjps)
         self.vjp = vjp
@@ -173,6 +185,7 @@ class Primitive:
     def take_rest(self, call: Callable[..., Any]) -> None:
         """Call through `call`, which takes any number of arrays after the first argument (einsum)."""
         self.call = call
+        self.gathers = True
         first, *_ = self.signature
         self.signature = (first, *(Parameter(name, "array", None) for name in "abcdefghijklmnop"))
 
@@ -313,6 +326,7 @@ def elementwise(
         selects=selects,
         routes=False,
         shape=None,
+        dtype=None,
         written=written or default,
         precedence=precedence,
         kinks=kinks,
@@ -337,7 +351,8 @@ def primitive(
     routes: bool = False,
     variadic: bool = False,
     operands: int | None = None,
-    shape: Rule | None = None,
+    shape: Rule | Unknown | None = None,
+    dtype: Rule | None = None,
     written: str = "",
     precedence: int = 100,
     kinks: Sequence[Kink] = (),
@@ -346,6 +361,7 @@ def primitive(
     outputs: int = 1,
     internal: bool = False,
     batch: Rule | None = None,
+    view: bool = False,
 ) -> Primitive:
     """Register an operation that is not elementwise.
 
@@ -355,7 +371,11 @@ def primitive(
     jvps/jvp  for operations that are not linear: each operand's share of y's tangent, or all at once
     routes    every entry of a cotangent is moved, summed or dropped but never scaled, so the rule
               also tells which entries a path reaches
-    shape     the operands' shapes and the statics → the shape of y; raises the error a user should see
+    shape     the operands' shapes and the statics → the shape of y (of each output, if there are several);
+              raises the error a user should see. `Unknown(why)` where it takes values to know it
+    dtype     the operands' dtypes and the statics → the dtype of y, or of each output; without it, what
+              the operands' dtypes promote to
+    view      y takes no memory of its own however large it is (broadcast_to)
     """
     count = operands if operands is not None else (len(vjps) if vjps is not None else 1)
     first = _names(value)[1 : 1 + count]
@@ -374,6 +394,7 @@ def primitive(
         selects=False,
         routes=routes,
         shape=shape,
+        dtype=dtype,
         written=written or default,
         precedence=precedence,
         kinks=kinks,
@@ -382,6 +403,7 @@ def primitive(
         outputs=outputs,
         internal=internal,
         batch=batch,
+        view=view,
     )
     return register(op)
 
@@ -392,7 +414,8 @@ def composite(
     value: Rule,
     operands: int = 1,
     variadic: bool = False,
-    shape: Rule | None = None,
+    shape: Rule | Unknown | None = None,
+    dtype: Rule | None = None,
     written: str = "",
     kinks: Sequence[Kink] = (),
     domain: tuple[float, float] = (-3.0, 3.0),
@@ -419,6 +442,7 @@ def composite(
         selects=False,
         routes=False,
         shape=shape,
+        dtype=dtype,
         written=written,
         precedence=100,
         kinks=kinks,

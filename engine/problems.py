@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ndgrad.errors import Diagnostic, GradientError, InputError, ShapeError
+from ndgrad.errors import Diagnostic, GradientError, InputError, LimitError, ShapeError
 
 Shape = tuple[int, ...]
 
@@ -149,3 +149,15 @@ def overwritten(op: str, recorded: str, written: str) -> GradientError:
 def not_differentiable(op: str, reason: str) -> GradientError:
     """E406: an operation that has no derivative here."""
     return GradientError(Diagnostic("E406", f"`{op}` has no derivative: {reason}"))
+
+
+def too_large(shape: Shape, needed: int, limit: int) -> LimitError:
+    """E502: an array that would take more memory than one may."""
+    message = f"an array of shape {shown(shape)} needs {_gib(needed)} GiB; the limit is {_gib(limit)} GiB"
+    cure = "compute it in parts, or reduce before broadcasting"
+    return LimitError(Diagnostic("E502", message, help=cure))
+
+
+def _gib(count: int) -> str:
+    """Bytes in GiB, to three digits."""
+    return f"{count / 2**30:.3g}" if count < 1000 * 2**30 else f"{count / 2**30:.0f}"

@@ -67,6 +67,12 @@ def _result_shape(shapes: tuple[Shape, ...], subscripts: str) -> Shape:
     return tuple(sizes[c] for c in result)
 
 
+def _gathered_shape(subscripts: Any, operands: tuple[Any, ...]) -> Shape:
+    if not isinstance(subscripts, str):
+        raise problems.bad_argument("einsum", "the first argument is the string of subscripts")
+    return _result_shape(tuple(np.shape(x) for x in operands), subscripts)
+
+
 def _share(F: Any, g: Any, arrays: tuple[Any, ...], shapes: tuple[Shape, ...], subscripts: str, i: int) -> Any:
     terms, result = explicit(subscripts, shapes)
     sizes = _sizes(terms, shapes)
@@ -106,6 +112,7 @@ einsum_of = primitive(
     ],
     linear="each",
     variadic=True,
+    dtype=lambda dtypes, subscripts: np.result_type(*dtypes),
     shape=_result_shape,
     internal=True,
 )
@@ -122,6 +129,10 @@ einsum: Primitive = primitive(
     value=lambda F, subscripts, operands: F.einsum_of(operands, subscripts),
     vjps=[],
     operands=0,
+    shape=_gathered_shape,
+    dtype=lambda subscripts, operands: np.result_type(
+        *(np.asarray(x) if not hasattr(x, "dtype") else x.dtype for x in operands)
+    ),
     example="einsum('i,i->', [1, 2], [3, 4]) -> 11",
 )
 einsum.take_rest(_call)

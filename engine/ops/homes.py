@@ -50,6 +50,7 @@ INTERNAL = {
     "scans": "cumprod_along cumsum_along last_records linear_scan",
     "indexing": "scatter scattered written",
     "einsum": "einsum_of",
+    "random": "normal_draws shuffled uniform_draws",
     "networks": "convolve_full fold windows",
     "custom": "custom_call",
 }

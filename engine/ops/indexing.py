@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
+from ndgrad.dtypes import first
 from ndgrad.namespace import plain, unbroadcast
 from ndgrad.ndarray import NDArray
 from ndgrad.primitive import Primitive, primitive
@@ -44,8 +45,9 @@ def is_unique(key: Any) -> bool:
 
 def indexed(x: tuple[int, ...], key: Any) -> tuple[int, ...]:
     """The shape of x[key]. E303 for an index outside the array, or of a kind that does not index."""
+    key = plain_key(key)
     try:
-        return np.shape(np.broadcast_to(np.zeros(()), x)[key])
+        return np.shape(np.broadcast_to(np.False_, x)[key])
     except IndexError as error:
         raise _index_error(error, x, key) from None
 
@@ -95,6 +97,21 @@ def index_plain(x: Any, key: Any) -> Any:
         raise _index_error(error, np.shape(x), key) from None
 
 
+def _written(x: tuple[int, ...], value: tuple[int, ...], key: Any) -> tuple[int, ...]:
+    place = indexed(x, key)
+    try:
+        fits = np.broadcast_shapes(place, value) == place
+    except ValueError:
+        fits = False
+    if not fits:
+        raise problems.does_not_fit("a write", f"{problems.shown(value)} does not fit the entries written", (x, place))
+    return x
+
+
+def _scattered(x: tuple[int, ...], shape: tuple[int, ...], key: Any) -> tuple[int, ...]:
+    return _written(shape, x, key)
+
+
 def _scatter_entry(name: str) -> Primitive:
     return primitive(
         name,
@@ -102,6 +119,7 @@ def _scatter_entry(name: str) -> Primitive:
         vjps=[lambda F, g, key: F.index(g, key)],
         linear="jointly",
         routes=True,
+        shape=_scattered,
         written="({x} at [{key}])",
         internal=True,
     )
@@ -120,17 +138,6 @@ index = primitive(
     written="{x}[{key}]",
     example="index([10, 20, 30], -1) -> 30",
 )
-
-
-def _written(x: tuple[int, ...], value: tuple[int, ...], key: Any) -> tuple[int, ...]:
-    place = indexed(x, key)
-    try:
-        fits = np.broadcast_shapes(place, value) == place
-    except ValueError:
-        fits = False
-    if not fits:
-        raise problems.does_not_fit("a write", f"{problems.shown(value)} does not fit the entries written", (x, place))
-    return x
 
 
 @plain
@@ -167,6 +174,7 @@ written = primitive(
     linear="jointly",
     routes=True,
     shape=_written,
+    dtype=first,
     written="{x} with [{key}] = {value}",
     internal=True,
 )

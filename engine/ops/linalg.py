@@ -226,7 +226,7 @@ trace = composite(
 def _spread_diagonal(F: Any, x: Any, k: int) -> Any:
     n = x.shape[0] + abs(k)
     i = np.arange(x.shape[0])
-    return F.written(np.zeros((n, n), dtype=x.dtype), x, (i + max(-k, 0), i + max(k, 0)))
+    return F.written(F.zeros((n, n), x.dtype), x, (i + max(-k, 0), i + max(k, 0)))
 
 
 def _diag(F: Any, x: Any, k: int) -> Any:

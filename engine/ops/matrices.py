@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
+from ndgrad.dtypes import floating, floating_pair
 from ndgrad.namespace import concrete, plain, unbroadcast
 from ndgrad.primitive import composite, primitive
 
@@ -35,6 +36,12 @@ def square(op: str) -> Any:
     return rule
 
 
+def _matrix(op: str, x: Shape) -> Shape:
+    if len(x) < 2:
+        raise problems.does_not_fit(op, "a matrix is needed", (x,))
+    return x
+
+
 def _determinant_shape(op: str) -> Any:
     return lambda x, *statics: square(op)(x)[:-2]
 
@@ -45,6 +52,7 @@ inv = primitive(
     vjps=[lambda F, g, y: -F.matmul(F.matmul(mT(F, y), g), mT(F, y))],
     jvps=[lambda F, y, x_dot: -F.matmul(F.matmul(y, x_dot), y)],
     shape=square("inv"),
+    dtype=floating,
     written="{x}⁻¹",
     example="inv([[2, 0], [0, 4]]) -> [[0.5, 0], [0, 0.25]]",
 )
@@ -75,6 +83,8 @@ pinv = primitive(
     value=lambda F, x: F.linalg.pinv(x),
     vjps=[_pinv_vjp],
     jvps=[_pinv_jvp],
+    shape=lambda x: _matrix("pinv", x)[:-2] + x[:-3:-1],
+    dtype=floating,
     written="{x}⁺",
     example="pinv([[2, 0], [0, 4]]) -> [[0.5, 0], [0, 0.25]]",
 )
@@ -122,6 +132,7 @@ solve = primitive(
     ],
     jvps=[_solve_left_jvp, lambda F, a, b_dot: F.solve(a, b_dot)],
     shape=_solved_shape,
+    dtype=floating_pair,
     written="{a}⁻¹ @ {b}",
     precedence=60,
     example="solve([[2, 0], [0, 4]], [2, 8]) -> [1, 2]",
@@ -176,6 +187,7 @@ det = primitive(
     vjps=[lambda F, g, y, x: F.reshape(g, (*g.shape, 1, 1)) * _cofactors(F, y, x)],
     jvps=[lambda F, y, x, x_dot: F.sum(_cofactors(F, y, x) * x_dot, axis=(-2, -1))],
     shape=_determinant_shape("det"),
+    dtype=floating,
     written="det({x})",
     example="det([[1, 2], [3, 4]]) -> -2",
 )
@@ -186,6 +198,7 @@ slogdet_pair = primitive(
     jvp=lambda F, y, x, x_dot: (y[0] * 0.0, F.sum(mT(F, F.inv(x)) * x_dot, axis=(-2, -1))),
     outputs=2,
     shape=lambda x: (square("slogdet")(x)[:-2],) * 2,
+    dtype=floating,
     example="slogdet([[1, 2], [3, 4]]) -> [-1, 0.693147]",
 )
 
@@ -220,6 +233,7 @@ cholesky = primitive(
     vjps=[_cholesky_vjp],
     jvps=[_cholesky_jvp],
     shape=square("cholesky"),
+    dtype=floating,
     example="cholesky([[4, 2], [2, 5]]) -> [[2, 0], [1, 2]]",
 )
 
@@ -228,7 +242,7 @@ def _triangular(F: Any, a: Any, b: Any, lower: bool, trans: int, unit_diagonal: 
     used = F.tril(a) if lower else F.triu(a)
     if unit_diagonal:
         used = F.tril(a, -1) if lower else F.triu(a, 1)
-        used = used + np.eye(a.shape[-1])
+        used = used + F.eye(a.shape[-1], dtype=a.dtype)
     return F.solve(mT(F, used) if trans in (1, "T") else used, b)
 
 
@@ -255,11 +269,18 @@ def _qr_vjp(F: Any, g: Any, y: Any) -> Any:
     return F.matmul(gq + F.matmul(q, copied), mT(F, F.inv(r)))
 
 
+def _qr_shapes(x: Shape) -> tuple[Shape, Shape]:
+    *stack, m, n = _matrix("qr", x)
+    return (*stack, m, min(m, n)), (*stack, min(m, n), n)
+
+
 qr = primitive(
     "qr",
     value=lambda F, x: tuple(F.linalg.qr(x)),
     vjps=[_qr_vjp],
     outputs=2,
+    shape=_qr_shapes,
+    dtype=floating,
     example="qr([[2, 0], [0, 3]]) -> [[[1, 0], [0, 1]], [[2, 0], [0, 3]]]",
 )
 
@@ -303,11 +324,19 @@ def _svd_vjp(F: Any, g: Any, y: Any, x_shape: Shape, full_matrices: bool) -> Any
     return made
 
 
+def _svd_shapes(x: Shape, full_matrices: bool) -> tuple[Shape, Shape, Shape]:
+    *stack, m, n = _matrix("svd", x)
+    k = min(m, n)
+    return (*stack, m, m if full_matrices else k), (*stack, k), (*stack, n if full_matrices else k, n)
+
+
 svd = primitive(
     "svd",
     value=lambda F, x, full_matrices=True: tuple(F.linalg.svd(x, full_matrices=full_matrices)),
     vjps=[_svd_vjp],
     outputs=3,
+    shape=_svd_shapes,
+    dtype=floating,
     example="svd([[3, 0], [0, 2]]) -> [[[1, 0], [0, 1]], [3, 2], [[1, 0], [0, 1]]]",
 )
 svdvals = composite("svdvals", value=lambda F, x: F.svd(x, False)[1], example="svdvals([[3, 0], [0, 2]]) -> [3, 2]")
@@ -329,6 +358,8 @@ eigh = primitive(
     value=lambda F, x: tuple(F.linalg.eigh(x)),
     vjps=[_eigh_vjp],
     outputs=2,
+    shape=lambda x: (square("eigh")(x)[:-1], x),
+    dtype=floating,
     example="eigh([[2, 0], [0, 3]]) -> [[2, 3], [[1, 0], [0, 1]]]",
 )
 eigvalsh = composite("eigvalsh", value=lambda F, x: F.eigh(x)[0], example="eigvalsh([[2, 0], [0, 3]]) -> [2, 3]")
@@ -358,6 +389,7 @@ expm = primitive(
     vjps=[lambda F, g, x: _expm_derivative(F, mT(F, x), g)],
     jvps=[lambda F, x, x_dot: _expm_derivative(F, x, x_dot)],
     shape=square("expm"),
+    dtype=floating,
     written="e^({x})",
     example="expm([[0, 0], [0, 1]]) -> [[1, 0], [0, 2.718282]]",
 )
@@ -373,7 +405,7 @@ def _matrix_power(F: Any, x: Any, n: int) -> Any:
             made = x if made is None else F.matmul(made, x)
         x = F.matmul(x, x) if n > 1 else x
         n >>= 1
-    return made if made is not None else x * 0.0 + np.eye(x.shape[-1])
+    return made if made is not None else x * 0.0 + F.eye(x.shape[-1], dtype=x.dtype)
 
 
 matrix_power = composite(

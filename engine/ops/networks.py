@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
+from ndgrad.dtypes import floating
 from ndgrad.namespace import concrete
+from ndgrad.ops.indexing import indexed
+from ndgrad.ops.reductions import axes_of
 from ndgrad.primitive import composite, primitive
 from ndgrad.tape import STATE
 
@@ -19,6 +22,8 @@ Shape = tuple[int, ...]
 
 
 def _counts(shape: Shape, size: Shape, stride: Shape, dilation: Shape) -> Shape:
+    if len(shape) < len(size):
+        raise problems.does_not_fit("a window", f"{len(size)} axes are needed", (shape,))
     spatial = shape[len(shape) - len(size) :]
     counts = []
     for n, k, s, d in zip(spatial, size, stride, dilation, strict=True):
@@ -58,12 +63,24 @@ def _fold(g: Any, shape: Shape, size: Shape, stride: Shape, dilation: Shape) -> 
     return made
 
 
+def _windows_shape(x: Shape, size: Shape, stride: Shape, dilation: Shape) -> Shape:
+    counts = _counts(x, size, stride, dilation)
+    return (*x[: len(x) - len(size)], *counts, *size)
+
+
+def _folded_shape(x: Shape, shape: Shape, size: Shape, stride: Shape, dilation: Shape) -> Shape:
+    if x != _windows_shape(shape, size, stride, dilation):
+        raise problems.does_not_fit("fold", f"these are not the windows of {problems.shown(shape)}", (x,))
+    return shape
+
+
 windows = primitive(
     "windows",
     value=lambda F, x, size, stride, dilation: _windows(x, size, stride, dilation),
     vjps=[lambda F, g, x_shape, size, stride, dilation: F.fold(g, x_shape, size, stride, dilation)],
     linear="jointly",
     routes=True,
+    shape=_windows_shape,
     internal=True,
 )
 fold = primitive(
@@ -72,6 +89,7 @@ fold = primitive(
     vjps=[lambda F, g, size, stride, dilation: F.windows(g, size, stride, dilation)],
     linear="jointly",
     routes=True,
+    shape=_folded_shape,
     internal=True,
 )
 
@@ -259,11 +277,9 @@ def _dropout(F: Any, x: Any, p: float, axes: Any) -> Any:
         raise problems.bad_argument("dropout", "p lies in [0, 1)")
     if not STATE.training or p == 0:
         return F.positive(x)
-    from ndgrad.ops.random import generator
-
     shape = tuple(1 if axes is not None and i in axes else n for i, n in enumerate(x.shape))
-    kept = (generator().random(shape) >= p) / (1 - p)
-    return x * kept.astype(x.dtype)
+    kept = F.greater_equal(F.uniform_draws(shape), p)
+    return x * (F.astype(kept, x.dtype) * (1 / (1 - p)))
 
 
 dropout = composite(
@@ -286,11 +302,20 @@ def _cross_entropy(F: Any, logits: Any, labels: Any, axis: int) -> Any:
     return -F.mean(picked)
 
 
+def _cross_entropy_shape(logits: Shape, labels: Shape, axis: int) -> Shape:
+    axes_of("cross_entropy", axis, logits)
+    if len(labels) != len(logits) - 1:
+        raise problems.does_not_fit("cross_entropy", "labels need one axis fewer than logits", (logits, labels))
+    return ()
+
+
 cross_entropy = composite(
     "cross_entropy",
     concrete=True,
     value=lambda F, logits, labels, axis=-1: _cross_entropy(F, logits, labels, axis),
     operands=2,
+    shape=_cross_entropy_shape,
+    dtype=lambda logits, labels, axis: floating(logits),
     example="cross_entropy([[0, 0]], [1]) -> 0.693147",
 )
 mse = composite("mse", value=lambda F, a, b: F.mean((a - b) * (a - b)), operands=2, example="mse([1, 2], [1, 4]) -> 2")
@@ -299,5 +324,7 @@ embedding = composite(
     concrete=True,
     value=lambda F, indices, weight: F.index(weight, np.asarray(concrete(indices)).astype(np.int64)),
     operands=2,
+    shape=lambda indices, weight: (*indices, *indexed(weight, 0)),
+    dtype=lambda indices, weight: weight,
     example="embedding([1, 0], [[1, 2], [3, 4]]) -> [[3, 4], [1, 2]]",
 )

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from ndgrad.dtypes import default, double, whole
 from ndgrad.ops.shape import as_shape
 from ndgrad.primitive import NoDerivative, composite, primitive
 from ndgrad.tape import STATE
@@ -31,19 +32,41 @@ def generator() -> np.random.Generator:
     return _generators.current
 
 
+# The draws themselves: constants, of a shape that is known before they are made.
+primitive(
+    "normal_draws",
+    value=lambda F, shape: generator().standard_normal(as_shape(shape)),
+    vjps=[],
+    shape=lambda shape: as_shape(shape),
+    dtype=double,
+    internal=True,
+)
+primitive(
+    "uniform_draws",
+    value=lambda F, shape: generator().random(as_shape(shape)),
+    vjps=[],
+    shape=lambda shape: as_shape(shape),
+    dtype=double,
+    internal=True,
+)
+primitive(
+    "shuffled",
+    value=lambda F, n: generator().permutation(n),
+    vjps=[],
+    shape=lambda n: as_shape(n),
+    dtype=whole,
+    internal=True,
+)
+
 random_normal = composite(
     "random_normal",
-    value=lambda F, loc=0.0, scale=1.0, shape=(): (
-        loc + scale * generator().standard_normal(as_shape(shape)).astype(STATE.float_dtype)
-    ),
+    value=lambda F, loc=0.0, scale=1.0, shape=(): loc + scale * F.float(F.normal_draws(shape)),
     operands=2,
     example="random_normal(3.0, 0.0, 2) -> [3, 3]",
 )
 random_uniform = composite(
     "random_uniform",
-    value=lambda F, low=0.0, high=1.0, shape=(): (
-        low + (high - low) * generator().random(as_shape(shape)).astype(STATE.float_dtype)
-    ),
+    value=lambda F, low=0.0, high=1.0, shape=(): low + (high - low) * F.float(F.uniform_draws(shape)),
     operands=2,
     example="random_uniform(3.0, 3.0, 2) -> [3, 3]",
 )
@@ -51,12 +74,12 @@ random_bernoulli = primitive(
     "random_bernoulli",
     value=lambda F, p=0.5, shape=(): (generator().random(as_shape(shape) or np.shape(p)) < p).astype(STATE.float_dtype),
     vjps=[NoDerivative("a draw of 0 or 1 does not change continuously")],
+    shape=lambda p, shape: np.broadcast_shapes(as_shape(shape) or p, p),
+    dtype=default,
     example="random_bernoulli(1.0, 2) -> [1, 1]",
 )
 permutation = composite(
     "permutation",
-    value=lambda F, x: (
-        generator().permutation(int(x)) if not np.shape(x) else F.index(x, generator().permutation(x.shape[0]))
-    ),
+    value=lambda F, x: F.shuffled(int(x)) if not np.shape(x) else F.index(x, F.shuffled(x.shape[0])),
     example="permutation([7, 7]) -> [7, 7]",
 )

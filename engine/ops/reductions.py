@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
+from ndgrad.dtypes import counting, double, floating, truth, whole
 from ndgrad.namespace import concrete, plain
 from ndgrad.primitive import Kink, NoDerivative, composite, primitive
 from ndgrad.tape import STATE
@@ -59,6 +60,7 @@ sum_ = primitive(
     linear="jointly",
     routes=True,
     shape=lambda x, axis, keepdims: reduced("sum", x, axis, keepdims),
+    dtype=counting,
     example="sum([[1, 2], [3, 4]], axis=0) -> [4, 6]",
 )
 
@@ -73,6 +75,7 @@ mean = primitive(
     linear="jointly",
     routes=True,
     shape=lambda x, axis, keepdims: reduced("mean", x, axis, keepdims),
+    dtype=floating,
     example="mean([[1, 2], [3, 4]], axis=0) -> [2, 3]",
 )
 
@@ -91,6 +94,8 @@ primitive(
     "tied",
     value=lambda F, x, y, axis=None, keepdims=False: F.tied(x, y, axis, keepdims),
     vjps=[NoDerivative("constant between ties"), NoDerivative("constant between ties")],
+    shape=lambda x, y, axis, keepdims: x,
+    dtype=double,
     internal=True,
 )
 
@@ -139,7 +144,8 @@ def _unit(F: Any, y: Any, x: Any, x_shape: tuple[int, ...], axis: Axis, keepdims
 def _root_of_squares(F: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """√Σx², scaled where the squares would over- or underflow."""
     y = F.sqrt(F.sum(x * x, axis=axis, keepdims=keepdims))
-    if np.all((y > 1e-140) & (y < 1e150)) or y.size == 0:
+    limits = np.finfo(y.dtype)
+    if np.all((y > np.sqrt(limits.tiny / limits.eps)) & (y < np.sqrt(limits.max))) or y.size == 0:
         return y
     scale = np.max(np.abs(x), axis=axis, keepdims=True, initial=0.0)
     scale = np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
@@ -162,6 +168,7 @@ norm2 = primitive(
         )
     ],
     shape=lambda x, axis, keepdims: reduced("norm", x, axis, keepdims),
+    dtype=floating,
     written="‖{x}‖",
     kinks=[Kink("x == 0", value="0", admissible="the unit ball", touches=lambda y: np.equal(y, 0))],
     internal=True,
@@ -188,6 +195,7 @@ norm_p = primitive(
         )
     ],
     shape=lambda x, p, axis, keepdims: reduced("norm", x, axis, keepdims),
+    dtype=floating,
     written="‖{x}‖_{p}",
     internal=True,
 )
@@ -286,6 +294,7 @@ prod = primitive(
         )
     ],
     shape=lambda x, axis, keepdims: reduced("prod", x, axis, keepdims),
+    dtype=counting,
     example="prod([[1, 2], [3, 4]], axis=1) -> [2, 12]",
 )
 
@@ -315,6 +324,7 @@ var = primitive(
         )
     ],
     shape=lambda x, axis, ddof, keepdims: reduced("var", x, axis, keepdims),
+    dtype=floating,
     example="var([1, 2, 3, 4]) -> 1.25",
 )
 
@@ -338,6 +348,7 @@ std = primitive(
         )
     ],
     shape=lambda x, axis, ddof, keepdims: reduced("std", x, axis, keepdims),
+    dtype=floating,
     kinks=[Kink("all entries equal", value="0", touches=lambda y: np.equal(y, 0))],
     example="std([1, 2, 3, 4]) -> 1.118034",
 )
@@ -376,6 +387,7 @@ logsumexp_ = primitive(
         )
     ],
     shape=lambda x, axis, keepdims: reduced("logsumexp", x, axis, keepdims),
+    dtype=floating,
     example="logsumexp([0, 0]) -> 0.693147",
 )
 
@@ -383,6 +395,7 @@ logsumexp_ = primitive(
 @plain
 def softmax(x: Any, axis: Axis = -1) -> Any:
     """e^x / Σ e^x along axis, without overflow."""
+    x = np.asarray(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.float64)
     e = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
     return e / np.sum(e, axis=axis, keepdims=True)
 
@@ -408,6 +421,7 @@ softmax_ = primitive(
     vjps=[lambda F, g, y, axis: _softmax_product(F, y, g, axis)],
     jvps=[lambda F, y, x_dot, axis: _softmax_product(F, y, x_dot, axis)],
     shape=same_shape("softmax"),
+    dtype=floating,
     example="softmax([0, 0]) -> [0.5, 0.5]",
 )
 log_softmax = primitive(
@@ -416,6 +430,7 @@ log_softmax = primitive(
     vjps=[lambda F, g, y, axis: g - F.exp(y) * F.sum(g, axis=axis, keepdims=True)],
     jvps=[lambda F, y, x_dot, axis: x_dot - F.sum(F.exp(y) * x_dot, axis=axis, keepdims=True)],
     shape=same_shape("log_softmax"),
+    dtype=floating,
     example="log_softmax([0, 0]) -> [-0.693147, -0.693147]",
 )
 
@@ -511,6 +526,7 @@ for _name, _example in (
         if _name == "all"
         else (lambda F, x, axis=None, keepdims=False: F.any(x, axis=axis, keepdims=keepdims)),
         vjps=[NoDerivative("the result is true or false")],
+        dtype=truth,
         shape=lambda x, axis, keepdims, name=_name: reduced(name, x, axis, keepdims),
         example=_example,
     )
@@ -525,6 +541,7 @@ for _name, _example in (
         if _name == "argmax"
         else (lambda F, x, axis=None, keepdims=False: F.argmin(x, axis=axis, keepdims=keepdims)),
         vjps=[NoDerivative("an index does not change continuously")],
+        dtype=whole,
         shape=lambda x, axis, keepdims, name=_name: reduced(name, x, axis, keepdims),
         example=_example,
     )
@@ -534,5 +551,6 @@ count_nonzero = primitive(
     value=lambda F, x, axis=None, keepdims=False: np.asarray(F.count_nonzero(x, axis=axis, keepdims=keepdims))[()],
     vjps=[NoDerivative("a count does not change continuously")],
     shape=lambda x, axis, keepdims: reduced("count_nonzero", x, axis, keepdims),
+    dtype=whole,
     example="count_nonzero([0, 2, 3]) -> 2",
 )

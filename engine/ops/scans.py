@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad.dtypes import counting, whole
 from ndgrad.namespace import plain
 from ndgrad.ops.reductions import Axis, axes_of
 from ndgrad.primitive import Kink, NoDerivative, composite, primitive
@@ -32,6 +33,7 @@ cumsum_along = primitive(
     linear="jointly",
     routes=True,
     shape=lambda x, axis: _along("cumsum", x, axis),
+    dtype=counting,
     written="cumsum({x}, axis={axis})",
     internal=True,
 )
@@ -75,6 +77,7 @@ linear_scan_ = primitive(
         lambda F, y, a, axis, a_dot: F.linear_scan(a, a_dot * _shifted(F, y, axis, forward=True), axis),
         lambda F, a, axis, b_dot: F.linear_scan(a, b_dot, axis),
     ],
+    shape=lambda a, b, axis: _along("linear_scan", np.broadcast_shapes(a, b), axis),
     internal=True,
 )
 
@@ -93,6 +96,7 @@ cumprod_along = primitive(
     vjps=[lambda F, g, y, x, axis: _scan_cotangent(F, g, x, axis) * _before(F, y, axis)],
     jvps=[lambda F, y, x, axis, x_dot: F.linear_scan(x, x_dot * _before(F, y, axis), axis)],
     shape=lambda x, axis: _along("cumprod", x, axis),
+    dtype=counting,
     written="cumprod({x}, axis={axis})",
     internal=True,
 )
@@ -132,6 +136,8 @@ primitive(
     "last_records",
     value=lambda F, x, axis: F.last_records(x, axis),
     vjps=[NoDerivative("an index does not change continuously")],
+    shape=lambda x, axis: _along("cummax", x, axis),
+    dtype=whole,
     internal=True,
 )
 cummax = composite(

@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
+from ndgrad.dtypes import stated
 from ndgrad.namespace import unbroadcast
 from ndgrad.primitive import composite, primitive
 
 Shape = tuple[int, ...]
 
 
-def as_shape(shape: Any) -> Shape:
-    """An integer or a sequence of integers as a shape."""
-    if isinstance(shape, (int, np.integer)):
-        return (int(shape),)
-    return tuple(int(n) for n in shape)
+def as_shape(shape: Any, op: str = "reshape") -> Shape:
+    """An integer or a sequence of integers as a shape. E307 for anything else."""
+    sizes = shape if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    try:
+        whole = tuple(int(n) for n in sizes)
+    except (TypeError, ValueError):
+        whole = None
+    if whole is None or any(m != n for m, n in zip(whole, sizes, strict=True)):
+        raise problems.bad_argument(op, "a shape is an integer or a tuple of integers")
+    return whole
 
 
 def reshaped(x: Shape, shape: Any) -> Shape:
@@ -95,6 +101,7 @@ broadcast_to = primitive(
     linear="jointly",
     routes=True,
     shape=broadcasted,
+    view=True,
     example="broadcast_to([1, 2], (2, 2)) -> [[1, 2], [1, 2]]",
 )
 
@@ -307,6 +314,12 @@ def _repeated(F: Any, x: Any, repeats: Any, axis: Any) -> Any:
     if axis is None:
         x, axis = F.reshape(x, (-1,)), 0
     at = _axis("repeat", axis, len(x.shape))
+    if np.any(np.less(repeats, 0)):
+        raise problems.bad_argument("repeat", "repeats are not negative")
+    if isinstance(repeats, (int, np.integer)):
+        before, after = x.shape[: at + 1], x.shape[at + 1 :]
+        spread = F.broadcast_to(F.reshape(x, (*before, 1, *after)), (*before, int(repeats), *after))
+        return F.reshape(spread, (*before[:-1], before[-1] * int(repeats), *after))
     rows = np.repeat(np.arange(x.shape[at]), np.asarray(repeats, dtype=np.int64))
     return F.index(x, (*(slice(None),) * at, rows))
 
@@ -371,7 +384,7 @@ def _padded(F: Any, x: Any, pad_width: Any, mode: str, constant_values: float) -
     if mode == "constant":
         shape = tuple(int(n + a + b) for n, (a, b) in zip(x.shape, widths, strict=True))
         inner = tuple(slice(int(a), int(a) + n) for n, (a, _) in zip(x.shape, widths, strict=True))
-        return F.written(np.full(shape, constant_values, dtype=x.dtype), x, inner)
+        return F.written(F.full(shape, constant_values, x.dtype), x, inner)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise problems.bad_argument("pad", f"there is no mode {mode!r}; constant, edge, reflect, symmetric or wrap")
     for axis, (a, b) in enumerate(widths):
@@ -390,8 +403,8 @@ pad = composite(
 def _triangle(F: Any, x: Any, k: int, lower: bool) -> Any:
     if len(x.shape) < 2:
         raise problems.does_not_fit("tril" if lower else "triu", "a matrix is needed", (x.shape,))
-    kept = np.tri(x.shape[-2], x.shape[-1], k if lower else k - 1, dtype=bool)
-    return F.where(kept if lower else ~kept, x, 0.0)
+    below = F.tri(x.shape[-2], x.shape[-1], k if lower else k - 1)
+    return F.where(below, x, 0.0) if lower else F.where(below, 0.0, x)
 
 
 tril = composite(
@@ -440,7 +453,9 @@ meshgrid = composite(
 
 astype = primitive(
     "astype",
-    value=lambda F, x, dtype: x.astype(dtype),
+    value=lambda F, x, dtype: np.asarray(x).astype(dtype)[()],
+    shape=lambda x, dtype: x,
+    dtype=stated,
     vjps=[lambda g: g],
     linear="jointly",
     routes=True,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
+from ndgrad.dtypes import first, whole
 from ndgrad.namespace import concrete
 from ndgrad.ops.reductions import axes_of
-from ndgrad.primitive import Kink, NoDerivative, composite, primitive
+from ndgrad.primitive import Kink, NoDerivative, Unknown, composite, primitive
 
 _INDEX = NoDerivative("an index does not change continuously")
 
@@ -17,9 +18,19 @@ argsort = primitive(
     "argsort",
     value=lambda F, x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
     vjps=[_INDEX],
+    dtype=whole,
     shape=lambda x, axis: (int(np.prod(x)),) if axis is None else (axes_of("argsort", axis, x), x)[1],
     example="argsort([3, 1, 2]) -> [1, 2, 0]",
 )
+
+
+def _along_shape(x: tuple[int, ...], indices: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    (at,) = axes_of("take_along_axis", axis, x)
+    if len(indices) != len(x):
+        raise problems.does_not_fit("take_along_axis", "indices need as many axes as the array", (x, indices))
+    if any(i != at and 1 not in (m, n) and m != n for i, (m, n) in enumerate(zip(x, indices, strict=True))):
+        raise problems.bad_index("the index arrays do not broadcast together", x)
+    return indices
 
 
 def _along_index(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -48,7 +59,8 @@ take_along_axis = primitive(
     ],
     jvps=[lambda F, indices, axis, x_dot: F.take_along_axis(x_dot, indices, axis), lambda: None],
     routes=True,
-    shape=lambda x, indices, axis: (axes_of("take_along_axis", axis, x), indices)[1],
+    shape=_along_shape,
+    dtype=first,
     example="take_along_axis([[3, 1], [4, 2]], [[0], [1]], 1) -> [[3], [2]]",
 )
 
@@ -78,24 +90,45 @@ def _taken(F: Any, x: Any, indices: Any, axis: Any) -> Any:
     return F.index(x, (*(slice(None),) * at, rows))
 
 
+def _taken_shape(x: tuple[int, ...], indices: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    if axis is None:
+        return indices
+    (at,) = axes_of("take", axis, x)
+    return (*x[:at], *indices, *x[at + 1 :])
+
+
 take = composite(
     "take",
     concrete=True,
     value=lambda F, x, indices, axis=None: _taken(F, x, indices, axis),
     operands=2,
+    shape=_taken_shape,
+    dtype=first,
     example="take([10, 20, 30], [2, 0]) -> [30, 10]",
 )
 unique = composite(
     "unique",
     concrete=True,
     value=lambda F, x: F.index(F.reshape(x, (-1,)), np.unique(concrete(x), return_index=True)[1]),
+    shape=Unknown("there are as many entries as different values"),
     kinks=[Kink("equal entries", value="the first of them")],
     example="unique([3, 1, 3]) -> [1, 3]",
 )
+
+
+def _searched_shape(a: tuple[int, ...], v: tuple[int, ...], side: str) -> tuple[int, ...]:
+    if len(a) != 1:
+        raise problems.does_not_fit("searchsorted", "a sorted vector is needed", (a, v))
+    if side not in ("left", "right"):
+        raise problems.bad_argument("searchsorted", "side is 'left' or 'right'")
+    return v
+
+
 searchsorted = primitive(
     "searchsorted",
     value=lambda F, a, v, side="left": np.searchsorted(a, v, side),
     vjps=[_INDEX, _INDEX],
-    shape=lambda a, v, side: v,
+    dtype=whole,
+    shape=_searched_shape,
     example="searchsorted([1, 2, 4], [2, 3]) -> [1, 2]",
 )
