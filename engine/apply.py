@@ -319,7 +319,7 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
     try:
         y = op.value(F, *((tuple(made),) if op.variadic else made), *statics)
     except Exception as error:
-        data = tuple(x._data if isinstance(x, NDArray) else x for x in made)
+        data = tuple(x._data if x.__class__ is NDArray else x for x in made)
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     if isinstance(y, (tuple, list)):
         return tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)

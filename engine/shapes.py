@@ -262,7 +262,7 @@ def _elementwise(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, .
     try:
         with np.errstate(all="ignore"):
             y = np.asarray(op.value(PLAIN, *scalars, *statics))
-    except (Error, Undetermined):
+    except (Error, Undetermined, MemoryError):
         raise
     except Exception as error:
         raise unexplained(op, error, operands) from None
@@ -281,7 +281,7 @@ def _by_rule(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...])
     dtypes = tuple(_dtype_of(x) for x in operands)
     try:
         shape = op.shape(*((shapes,) if op.variadic else shapes), *statics)
-    except (Error, Undetermined):
+    except (Error, Undetermined, MemoryError):
         raise
     except ValueError:
         raise problems.shapes_do_not_broadcast(op.name, shapes) from None
@@ -308,7 +308,7 @@ def _composite(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...
         if op.shape is None:
             raise
         return _by_rule(op, operands, statics)
-    except Error:
+    except (Error, MemoryError):
         raise
     except Exception as error:
         raise unexplained(op, error, operands) from None

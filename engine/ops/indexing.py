@@ -43,11 +43,14 @@ def is_unique(key: Any) -> bool:
     return all(isinstance(k, BASIC) or getattr(k, "dtype", None) == np.bool_ for k in parts)
 
 
+_NOTHING = np.zeros((), np.dtype([]))  # its entries have no bytes, so that any number of them costs nothing
+
+
 def indexed(x: tuple[int, ...], key: Any) -> tuple[int, ...]:
     """The shape of x[key]. E303 for an index outside the array, or of a kind that does not index."""
     key = plain_key(key)
     try:
-        return np.shape(np.broadcast_to(np.False_, x)[key])
+        return np.shape(np.broadcast_to(_NOTHING, x)[key])
     except IndexError as error:
         raise _index_error(error, x, key) from None
 

@@ -349,8 +349,9 @@ def _rolled(F: Any, x: Any, shift: Any, axis: Any) -> Any:
         at = _axis("roll", a, len(x.shape))
         n = x.shape[at]
         if n:
-            rows = (np.arange(n) - int(s)) % n
-            x = F.index(x, (*(slice(None),) * at, rows))
+            lead = (slice(None),) * at
+            cut = -int(s) % n
+            x = F.concatenate([F.index(x, (*lead, slice(cut, None))), F.index(x, (*lead, slice(None, cut)))], at)
     return x
 
 
