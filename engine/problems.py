@@ -114,6 +114,12 @@ def derivative_failed(op: str, reason: str) -> GradientError:
     return GradientError(Diagnostic("E410", f"the derivative of `{op}` cannot be computed here: {reason.lower()}"))
 
 
+def does_not_settle(steps: int) -> GradientError:
+    """E411: a fixed point that the iteration does not reach."""
+    cure = "start nearer to it, or damp the step: x + 0.5 * (f(x) - x)"
+    return GradientError(Diagnostic("E411", f"the iteration does not settle within {steps:,} steps", help=cure))
+
+
 def never_recorded() -> GradientError:
     """E402: backward from something that no recording produced."""
     cure = "compute it inside `with autograd.record():` from arrays with attach_grad()"

@@ -85,19 +85,21 @@ def sweep(
     *,
     graph: bool = False,
     observe: Observer | None = None,
+    stops: frozenset[int] = frozenset(),
 ) -> tuple[dict[int, tuple[Node, Any]], list[Node]]:
     """`wanted` (or every node with a sink) with their cotangents, by node id, and the nodes that were visited.
 
     heads: pairs of a node and the cotangent arriving there (plain arrays, or NDArrays with `graph`).
     graph: compute in recorded arrays, so that the result can be differentiated again.
+    stops: ids of nodes below which the sweep does not go.
     """
     oldest = min((node.id for node in wanted), default=0) if wanted is not None else 0
     targets = None if wanted is None else {node.id for node in wanted}
     with np.errstate(all="ignore"):
-        walk = _Sweep(heads, targets, oldest, graph)
+        walk = _Sweep(heads, targets, oldest, graph, stops=stops)
         walk.run()
         if observe is not None or not all(_finite(g) for _, g in walk.found.values()):
-            walk = _Sweep(heads, targets, oldest, graph, careful=True, observe=observe)
+            walk = _Sweep(heads, targets, oldest, graph, careful=True, observe=observe, stops=stops)
             walk.run()
     if walk.flat and wanted is None:  # connected, but by a derivative that is 0
         for node in nodes_below(walk.flat):
@@ -135,6 +137,7 @@ class _Sweep:
         graph: bool,
         careful: bool = False,
         observe: Observer | None = None,
+        stops: frozenset[int] = frozenset(),
     ) -> None:
         self.bars: dict[int, Any] = {}
         self.nodes: dict[int, Node] = {}  # those that have a cotangent waiting
@@ -148,6 +151,7 @@ class _Sweep:
         self.graph = graph
         self.careful = careful
         self.observe = observe
+        self.stops = stops
         for node, g in heads:
             self.add(node, g)
 
@@ -181,7 +185,7 @@ class _Sweep:
         bars, nodes, owned, targets, oldest = self.bars, self.nodes, self.owned, self.targets, self.oldest
         visit = self.visited.append
         step_by_step = self.careful or self.graph
-        watch = self.watch
+        watch, stops = self.watch, self.stops
         namespace = (PLAIN,)
         while True:
             g = bars.pop(at, None)
@@ -198,7 +202,7 @@ class _Sweep:
                     self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
             elif node.marked and node.sink is not None:
                 self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
-            if op is None:
+            if op is None or at + 1 in stops:
                 continue
             saved = node.saved
             if watch or saved.__class__ is Freed:

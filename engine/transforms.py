@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad import autograd
+from ndgrad import autograd, problems
 from ndgrad.apply import attach
 from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import lookup
 from ndgrad.ops.custom import custom_call
 from ndgrad.sweep import nodes_below, sweep
 from ndgrad.tape import STATE, Node, tick
-from ndgrad.tracing import Traced, jvp
+from ndgrad.tracing import Dual, Traced, jvp
 
 Function = Callable[..., Any]
 Wrt = int | Sequence[int]
@@ -225,8 +225,22 @@ class _Recomputed:
             again = self.function(*leaves)
         targets = [*(x.node for x in leaves if x.node is not None), *self.outer]
         with autograd.record(STATE.training) if outside else autograd.pause(STATE.training):
-            found, _ = sweep([(again.node, g)], targets, graph=outside)
+            stops = frozenset(x.node.id for x in leaves if x.node is not None)
+            found, _ = sweep([(again.node, g)], targets, graph=outside, stops=stops)
         return [found[node.id][1] if node.id in found else None for node in targets]
+
+
+def _outer_nodes(y: NDArray, begun: int, own: set[int] | frozenset[int] = frozenset()) -> list[Node]:
+    """The nodes recorded before `begun` that y depends on directly: what a function closes over."""
+    outer: dict[int, Node] = {}
+    if y.node is not None and y.node.id >= begun:
+        for node in nodes_below([y.node], begun):
+            for parent in node.parents:
+                if parent is not None and parent.id < begun and node.id not in own:
+                    outer[parent.id] = parent
+    elif y.node is not None:
+        outer[y.node.id] = y.node
+    return list(outer.values())
 
 
 def checkpoint(function: Function) -> Function:
@@ -242,16 +256,91 @@ def checkpoint(function: Function) -> Function:
         y = function(*leaves)
         if not isinstance(y, NDArray) or y.node is None or y.node.id < start:
             return y  # type: ignore[no-any-return]
-        own = {x.node.id for x in leaves if x.node is not None}
-        outer: dict[int, Node] = {}
-        for node in nodes_below([y.node], start):
-            for parent in node.parents:
-                if parent is not None and parent.id < start and node.id not in own:
-                    outer[parent.id] = parent
-        around = list(outer.values())
+        around = _outer_nodes(y, start, {x.node.id for x in leaves if x.node is not None})
         parents = (*(x.node for x in given), *around)
         rule = _Recomputed(function, len(given), around)
         data = (*(x.data for x in given), *[np.zeros(n.shape, n.dtype) for n in around])
         return attach(custom_call, y.data, data, data, parents, (rule,))  # type: ignore[no-any-return]
 
     return called
+
+
+# Fixed points
+
+
+class _Implicit:
+    """The rule of a `fixed_point` x = f(x, θ): θ gets wᵀ ∂f/∂θ with w = g + Jᵀ w, J = ∂f/∂x, all at the point.
+
+    The point is the result itself, so that the rule can be differentiated again.
+    """
+
+    def __init__(self, function: Function, outer: list[Node]) -> None:
+        self.function = function
+        self.outer = outer
+        self.value: Any = None
+
+    def pull(self, g: Any, y: Any, arrays: Any) -> Any:
+        outside = isinstance(g, NDArray)
+        point = y if isinstance(y, NDArray) else new_array(y)
+        head = g if isinstance(g, NDArray) else new_array(np.asarray(g))
+        solve = lookup("solve")
+        assert solve is not None
+        with autograd.record(STATE.training) if outside else autograd.pause(STATE.training):
+            n = point.size
+            step = jacobian(self.function, mode="reverse")(point).reshape((n, n))
+            w = solve.call(new_array(np.eye(n, dtype=point.dtype)) - step.T, head.reshape((n,))).reshape(point.shape)
+        inside = leaf(point)
+        with autograd.record(STATE.training):
+            again = self.function(inside)
+        stops = frozenset({inside.node.id} if inside.node is not None else ())
+        with autograd.record(STATE.training) if outside else autograd.pause(STATE.training):
+            found, _ = sweep([(again.node, w if outside else plain(w))], self.outer, graph=outside, stops=stops)
+        return [found[node.id][1] if node.id in found else None for node in self.outer]
+
+
+def fixed_point(function: Function, start: Any, tolerance: float = 1e-12, most: int = 10_000) -> NDArray:
+    """The x with function(x) = x that iterating from `start` reaches.
+
+    Its derivatives by whatever the function depends on come from the implicit function theorem, not
+    from the iterations. E411 if the iteration does not settle to `tolerance` (relative) within `most` steps.
+    """
+    x = as_array(start).detach()
+    if x.dtype.kind != "f":
+        x = x.astype(STATE.float_dtype)
+    with autograd.pause(STATE.training):
+        x = _settled(lambda t: as_array(function(t)).detach(), x, tolerance, most)
+        y = as_array(function(x))
+        if isinstance(y, Traced):  # tangents settle like the values do
+            return _settled(function, y, tolerance, most)
+    if not STATE.recording:
+        return x
+    begun = tick()
+    y = as_array(function(leaf(x)))
+    outer = _outer_nodes(y, begun)
+    rule = _Implicit(function, outer)
+    rule.value = plain(x)
+    data = tuple(np.zeros(n.shape, n.dtype) for n in outer)
+    return attach(custom_call, plain(x), data, data, tuple(outer), (rule,))  # type: ignore[no-any-return]
+
+
+def _settled(step: Function, x: NDArray, tolerance: float, most: int) -> NDArray:
+    """Iterate until neither values nor tangents change any more."""
+    near = max(tolerance, 4 * float(np.finfo(x.dtype).eps))
+    for _ in range(most):
+        following = as_array(step(x))
+        if following.shape != x.shape:
+            raise problems.does_not_fit("fixed_point", "a step changes the shape", (x.shape, following.shape))
+        pairs = list(zip(_parts(x), _parts(following), strict=False))
+        x = following
+        if not all(np.all(np.isfinite(after)) for _, after in pairs):
+            break
+        if all(np.max(np.abs(b - a), initial=0.0) <= near * np.max(np.abs(b), initial=1e-300) for a, b in pairs):
+            return x
+    raise problems.does_not_settle(most)
+
+
+def _parts(x: Any) -> list[Any]:
+    """The plain arrays that an array is made of: its value, and its tangents at every level."""
+    if isinstance(x, Dual):
+        return [*_parts(x.primal), *_parts(x.tangent)]
+    return [plain(x)]

@@ -81,8 +81,21 @@ SPECIAL: dict[str, Special] = {
 }
 
 
+# In ndgrad.lang.derivatives, which is loaded only by programs that use one of them
+_DERIVATIVES = frozenset(
+    {
+        *("grad", "value_and_grad", "jacobian", "hessian", "jvp", "vjp", "hvp", "vmap"),
+        *("map", "scan", "checkpoint", "custom_gradient", "fixed_point"),
+    }
+)
+
+
 def builtin(name: str) -> Primitive | Special | None:
     """The function that `name` means unless the program gives it another meaning."""
+    if name in _DERIVATIVES:
+        from ndgrad.lang.derivatives import DERIVATIVES
+
+        return next(special for special in DERIVATIVES if special.name == name)
     special = SPECIAL.get(name)
     if special is not None:
         return special
@@ -91,4 +104,4 @@ def builtin(name: str) -> Primitive | Special | None:
 
 def function_names() -> list[str]:
     """All functions that a program may call without defining them."""
-    return sorted({*SPECIAL, *names()} - _NOT_BY_NAME)
+    return sorted({*SPECIAL, *_DERIVATIVES, *names()} - _NOT_BY_NAME)

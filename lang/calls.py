@@ -51,7 +51,7 @@ def compile_call(compiler: Expressions, node: syntax.Call) -> Run:
     named = [(keyword.name, compiler.compile(keyword.value)) for keyword in node.keywords]
     span = node.span
     if isinstance(found, Special):
-        return _special_call(found, given, span)
+        return _special_call(found, given, named, span)
     called = compiler.compile(function)
     place = function.span
     spans = tuple(argument.span for argument in arguments)
@@ -72,12 +72,13 @@ def _name_span(node: syntax.Attribute) -> Span:
     return Span(node.span.source, node.span.end - len(node.name), node.span.end)
 
 
-def _special_call(special: Special, given: list[Run], span: Span) -> Run:
+def _special_call(special: Special, given: list[Run], named: list[tuple[str, Run]], span: Span) -> Run:
     call, name = special.call, special.name
 
     def run(f: Frame) -> Any:
+        values = [argument(f) for argument in given]
         try:
-            return call(span, f[RUN], *[argument(f) for argument in given])
+            return call(span, f[RUN], *values, **{keyword: value(f) for keyword, value in named})
         except Exception as error:
             raise failed(error, name, span) from None
 
@@ -106,7 +107,7 @@ def call_value(
         if problem is not None:
             raise problems.raised(problem)
         try:
-            return value.call(span, state, *values)
+            return value.call(span, state, *values, **named)
         except Exception as error:
             raise failed(error, value.name, span) from None
     raise problems.raised(problems.not_a_function(place, described(value)))
@@ -205,8 +206,13 @@ def misfit(op: Primitive, count: int, named: list[str], span: Span) -> Any:
 
 def special_misfit(special: Special, count: int, named: list[str], span: Span) -> Any:
     """What is wrong with the arguments of len, range and their like, as a diagnostic, or None."""
-    if named:
-        return problems.wrong_arguments(span, special.name, f"has no parameter `{named[0]}`")
+    for given in named:
+        if given not in special.keywords:
+            other = problems.closest(given, special.keywords)
+            cure = f"did you mean `{other}`?" if other else None
+            return problems.wrong_arguments(span, special.name, f"has no parameter `{given}`", cure)
+        if special.most is not None and special.most - len(special.keywords) + special.keywords.index(given) < count:
+            return problems.wrong_arguments(span, special.name, f"gets its parameter `{given}` twice")
     if count < special.least:
         return problems.wrong_arguments(span, special.name, f"needs at least {_counted(special.least)}")
     if special.most is not None and count > special.most:

@@ -169,6 +169,8 @@ class Checker:
                     keys = key.entries if isinstance(key, syntax.TupleLiteral) else (key,)
                     left.extend((part, False, True) for part in reversed(keys))
                     left.append((value, False, False))
+                case syntax.TupleLiteral(entries=entries) if may_be_text:  # wrt=("w", "b")
+                    left.extend((part, True, False) for part in reversed(entries))
                 case syntax.Comparison(operands=operands):
                     left.extend((part, True, False) for part in reversed(operands))
                 case _:

@@ -63,13 +63,16 @@ class Function:
 class Special:
     """A function of the language that is no operation on arrays: len, range, print and their like."""
 
-    __slots__ = ("call", "least", "most", "name")
+    __slots__ = ("call", "keywords", "least", "most", "name")
 
-    def __init__(self, name: str, call: Callable[..., Any], least: int, most: int | None) -> None:
+    def __init__(
+        self, name: str, call: Callable[..., Any], least: int, most: int | None, keywords: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.call = call
         self.least = least
         self.most = most
+        self.keywords = keywords  # of the last parameters
 
 
 class Lazy:
