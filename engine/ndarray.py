@@ -309,10 +309,11 @@ class NDArray:
 
     def reshape(self, *shape: Any, **named: Any) -> NDArray:
         """The same entries in another shape, given as a tuple or as several sizes; MXNet's codes 0, -1 … -4 hold."""
-        from ndgrad import nd
+        from ndgrad.aliases import reshape
 
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        return nd.reshape(self, named.pop("shape", sizes), **named)  # type: ignore[no-any-return]
+        made: NDArray = reshape(self, named.pop("shape", sizes), **named)
+        return made
 
     def transpose(self, *axes: Any) -> NDArray:
         """The axes in another order, given as a tuple or one by one; reversed if none is given."""

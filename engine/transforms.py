@@ -144,7 +144,7 @@ def _by_columns(of_x: Function, x: NDArray, shape: tuple[int, ...] | None) -> ND
     y_shape = columns[0].shape
     made = _stacked(columns, x.shape, y_shape)
     n, m = len(x.shape), len(y_shape)
-    return made.transpose((*range(n, n + m), *range(n)))  # type: ignore[no-any-return]
+    return made.transpose((*range(n, n + m), *range(n)))
 
 
 def _stacked(parts: list[Any], outer: tuple[int, ...], inner: tuple[int, ...]) -> NDArray:

@@ -120,7 +120,7 @@ def _value_and_grad(span: Span, state: Any, function: Any, wrt: Any = 0, mode: A
 def _summed(jacobian: NDArray, x: NDArray) -> NDArray:
     """The gradient of the sum of the outputs."""
     extra = jacobian.ndim - x.ndim
-    return jacobian.sum(axis=tuple(range(extra))) if extra else jacobian  # type: ignore[no-any-return]
+    return jacobian.sum(axis=tuple(range(extra))) if extra else jacobian
 
 
 def _grad(span: Span, state: Any, function: Any, wrt: Any = 0, mode: Any = None) -> Special:
