@@ -45,7 +45,7 @@ class PlainNamespace:
             primitive = lookup(name)
             if primitive is None:
                 raise AttributeError(f"a rule uses F.{name}, which is no operation")
-            found = primitive.on_plain
+            found = _PLAIN.get(name) or primitive.on_plain  # its module may have brought a plain function
         setattr(self, name, found)
         return found
 

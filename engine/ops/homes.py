@@ -13,9 +13,10 @@ HOMES = {
     "activations": "elu huber leaky_relu silu",
     "special": "copysign digamma erf erfc erfinv gammaln gelu sinc xlogy",
     "reductions": (
-        "all any argmax argmin count_nonzero log_softmax logsumexp max mean median min nanmean nansum "
-        "norm prod quantile softmax std sum trapezoid var"
+        "all any argmax argmin count_nonzero max mean median min nanmean nansum prod quantile std sum trapezoid var"
     ),
+    "norms": "norm",
+    "softmax": "log_softmax logsumexp softmax",
     "scans": "cummax cumprod cumsum",
     "creation": (
         "arange bool eye float full full_like int linspace one_hot ones ones_like tri tril_indices "
@@ -23,10 +24,10 @@ HOMES = {
     ),
     "random": "permutation random_bernoulli random_normal random_uniform",
     "shape": (
-        "astype atleast_1d atleast_2d atleast_3d broadcast_to concatenate diff expand_dims flatten flip "
-        "hstack meshgrid moveaxis pad ravel repeat reshape roll rot90 split squeeze stack swapaxes tile "
-        "transpose tril triu vstack"
+        "astype atleast_1d atleast_2d atleast_3d broadcast_to expand_dims flatten moveaxis ravel reshape "
+        "squeeze stack swapaxes transpose"
     ),
+    "joining": "concatenate diff flip hstack meshgrid pad repeat roll rot90 split tile tril triu vstack",
     "indexing": "index",
     "sorting": "argsort searchsorted sort take take_along_axis unique",
     "linalg": "cross diag diagflat diagonal dot inner kron matmul outer tensordot trace",
@@ -46,11 +47,12 @@ INTERNAL = {
     "arithmetic": "share",
     "elementwise": "indicator passes sech2",
     "special": "ndtr spherical_j trigamma",
-    "reductions": "norm2 norm_p tied",
+    "reductions": "tied",
+    "norms": "norm2 norm_p",
     "scans": "cumprod_along cumsum_along last_records linear_scan",
+    "random": "normal_draws shuffled uniform_draws",
     "indexing": "scatter scattered written",
     "einsum": "einsum_of",
-    "random": "normal_draws shuffled uniform_draws",
     "networks": "convolve_full fold windows",
     "custom": "custom_call",
 }
