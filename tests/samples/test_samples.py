@@ -132,3 +132,10 @@ def test_misra1a_at_the_certified_values(grads: Any) -> None:
     residual = y - b0 * (1 - np.exp(-b1 * x))
     terms = 2 * residual * np.array([1 - np.exp(-b1 * x), b0 * x * np.exp(-b1 * x)])
     assert np.all(np.abs(result["grads"]["b"]) <= 1e-8 * np.abs(terms).sum(axis=1))
+
+
+def test_descent_is_differentiated_by_its_rate(grads: Callable[..., dict[str, Any]]) -> None:
+    exact = grads("samples/descent.nd", "--grad", "rate")["grads"]["rate"]
+    h = 1e-6
+    above, below = (grads("samples/descent.nd", "-i", f"rate={0.02 + s * h}")["value"] for s in (1, -1))
+    np.testing.assert_allclose(exact, (above - below) / (2 * h), rtol=1e-6)
