@@ -35,6 +35,11 @@ class Batched(Traced):
     def twin(self) -> Batched:
         return Batched(self.level, self.value)
 
+    def _become(self, made: NDArray) -> None:
+        if not isinstance(made, Batched) or made.level != self.level:
+            raise problems.cannot_hold_traced()
+        self._data, self._node, self.value = made._data, made._node, made.value
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]

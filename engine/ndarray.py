@@ -207,10 +207,17 @@ class NDArray:
 
         recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
         made = update(self, key, value)  # checks everything before a single entry changes
+        if made.__class__ is not NDArray:
+            self._become(made)
+            return
         self._writable()[plain_key(key)] = value._data if isinstance(value, NDArray) else value
         note_write(self._data)
         if recording:
             self._node = made._node
+
+    def _become(self, made: NDArray) -> None:
+        """Take over what a write of traced values made. E412: a plain array cannot hold tangents or a batch."""
+        raise problems.cannot_hold_traced()
 
     # Places, kinds and copies
 

@@ -120,6 +120,13 @@ def does_not_settle(steps: int) -> GradientError:
     return GradientError(Diagnostic("E411", f"the iteration does not settle within {steps:,} steps", help=cure))
 
 
+def cannot_hold_traced() -> GradientError:
+    """E412: a value inside jvp or vmap written into an array from outside."""
+    cure = "build the array from its parts: stack, concatenate or where"
+    message = "a value inside jvp or vmap cannot be written into an array that was made outside"
+    return GradientError(Diagnostic("E412", message, help=cure))
+
+
 def never_recorded() -> GradientError:
     """E402: backward from something that no recording produced."""
     cure = "compute it inside `with autograd.record():` from arrays with attach_grad()"

@@ -46,6 +46,12 @@ class Dual(Traced):
     def twin(self) -> Dual:
         return Dual(self.level, self.primal, self.tangent)
 
+    def _become(self, made: NDArray) -> None:
+        if not isinstance(made, Dual) or made.level != self.level:
+            raise problems.cannot_hold_traced()
+        self._data, self._node = made._data, made._node
+        self.primal, self.tangent = made.primal, made.tangent
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.primal.shape

@@ -50,7 +50,7 @@ def _in_place(call: Callable[..., Any]) -> Callable[[NDArray, Any], NDArray]:
     def assign(self: NDArray, other: Any) -> NDArray:
         """x += v: into x's own buffer; under recording it differentiates like any write."""
         before = self
-        if STATE.recording and isinstance(self.data, np.ndarray):
+        if STATE.recording and self.__class__ is NDArray and isinstance(self.data, np.ndarray):
             before = new_array(self.data.copy(), self.node)  # what the rule may need is about to be overwritten
         self[...] = call(before, other)
         return self
