@@ -182,10 +182,18 @@ def _elementwise_tangent(
             if d:
                 parts.append(dot if d == 1 else -dot if d == -1 else dot * d)
         elif op.selects:
-            parts.append(F.where(plain(d) != 0, d * dot, 0.0))
+            parts.append(F.where(F.not_equal(d, 0), d * dot, 0.0))
         else:
-            parts.append(d * dot)
+            parts.append(_unmoved(F, d, dot))
     return _sum(parts)
+
+
+def _unmoved(F: Any, d: Any, dot: Any) -> Any:
+    """d · dot, and 0 where the direction does not move the operand, however steep the operation is there."""
+    made = d * dot
+    if np.isfinite(plain(made)).all():
+        return made
+    return F.where(F.logical_and(F.equal(dot, 0), F.logical_not(F.isfinite(d))), 0.0, made)
 
 
 def _multilinear_tangent(

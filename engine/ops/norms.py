@@ -112,8 +112,9 @@ def _matrix_norm(F: Any, x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool
         y = (F.max if ord > 0 else F.min)(sums, axis=outer, keepdims=True)
     elif ord in (2, -2, "nuc"):
         rest = tuple(i for i in range(len(x.shape)) if i not in axes)
-        values = F.svdvals(F.transpose(x, (*rest, *axes)))
+        values = F.abs(F.svdvals(F.transpose(x, (*rest, *axes))))  # of abs at 0: the subgradient of least norm
         y = F.sum(values, axis=-1) if ord == "nuc" else (F.max if ord == 2 else F.min)(values, axis=-1)
+        y = F.where(F.equal(y, 0) if ord != -2 else False, 0.0, y)
     else:
         raise problems.bad_argument("norm", f"there is no matrix norm of order {ord!r}")
     return F.reshape(y, reduced("norm", x.shape, axes, keepdims))
