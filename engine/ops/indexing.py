@@ -21,8 +21,8 @@ def plain_key(key: Any) -> Any:
     """An index with NDArrays and lists replaced by NumPy arrays."""
     if isinstance(key, tuple):
         return tuple(plain_key(k) for k in key)
-    if isinstance(key, NDArray):
-        data = np.asarray(key.data)
+    if isinstance(key, (NDArray, np.ndarray)):
+        data = np.asarray(key.data if isinstance(key, NDArray) else key)
         if data.dtype.kind == "f" and np.array_equal(data, np.round(data)):
             data = data.astype(np.int64)  # MXNet's indices are floats
         return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
