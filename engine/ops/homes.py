@@ -45,7 +45,7 @@ HOMES = {
 # Operations that rules use and programs do not see.
 INTERNAL = {
     "arithmetic": "share",
-    "elementwise": "indicator passes sech2",
+    "elementwise": "cosquare indicator passes sech2",
     "special": "ndtr spherical_j trigamma",
     "reductions": "tied",
     "norms": "norm2 norm_p",
