@@ -22,6 +22,7 @@ from ndgrad.tape import KEEPING, STATE, Node, tick
 
 make = NDArray.__new__
 new_node = Node.__new__
+NOTHING = (None, None, None)  # saved for an addition
 
 # Operand types that go to NumPy as they are. Python numbers are weak: they never widen an array.
 PLAIN_TYPES = frozenset({float, int, bool, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
@@ -205,7 +206,10 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         node.id = tick()
         node.op = op
         node.parents = (p, q)
-        node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
+        if keep_a or keep_b or keep_y:
+            node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
+        else:
+            node.saved = NOTHING
         node.shape = y.shape
         node.dtype = y.dtype
         node.marked = False

@@ -20,6 +20,7 @@ _BINARY = {
     "mod": "mod",
     "pow": "power",
 }
+_COMMUTATIVE = frozenset({"add", "mul"})
 _COMPARISONS = {
     "__lt__": "less",
     "__le__": "less_equal",
@@ -63,7 +64,7 @@ def install() -> None:
     for name, operation in _BINARY.items():
         call = REGISTRY[operation].call
         setattr(NDArray, f"__{name}__", call)
-        setattr(NDArray, f"__r{name}__", _swapped(call))
+        setattr(NDArray, f"__r{name}__", call if name in _COMMUTATIVE else _swapped(call))
         setattr(NDArray, f"__i{name}__", _in_place(call))
     for method, operation in _COMPARISONS.items():
         setattr(NDArray, method, _comparison(REGISTRY[operation].call))
