@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ndgrad import problems
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray, new_array, plain
+from ndgrad.primitive import NoDerivative, Primitive
 from ndgrad.sweep import Observer, nodes_below, sweep
 from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, caller
 
@@ -96,6 +97,37 @@ def default_dtype(dtype: npt.DTypeLike) -> _Scope:
 def keep_values() -> _Scope:
     """A scope in which nodes keep all operands and their value, for looking at the run afterwards."""
     return _Scope(keep_values=True, recording=KEEPING if STATE.recording else STATE.recording)
+
+
+def _is_flat(op: Primitive, operand: int) -> bool:
+    """Whether the operation's partial is the constant 0."""
+    rule = None if op.partials is None else op.partials[operand]
+    return rule is not None and not isinstance(rule, NoDerivative) and not rule.__code__.co_argcount and rule() == 0
+
+
+def only_through(y: NDArray, x: NDArray) -> list[str] | None:
+    """Why ∂y/∂x is 0 by its form: the operations, flat between their steps, through which alone x reaches y.
+
+    [] if x does not reach y at all; None if some path has a derivative.
+    """
+    if y.node is None or x.node is None:
+        return []
+    steep, flat = {y.node.id}, set()
+    names: dict[str, None] = {}
+    for node in nodes_below([y.node], x.node.id):
+        for i, parent in enumerate(node.parents):
+            if parent is None or node.op is None:
+                continue
+            level = _is_flat(node.op, i)
+            if node.id in steep and not level:
+                steep.add(parent.id)
+            elif node.id in steep or node.id in flat:
+                flat.add(parent.id)
+                if level:
+                    names[node.op.name] = None
+    if x.node.id in steep:
+        return None
+    return list(names) if x.node.id in flat else []
 
 
 KINKS = ("min-norm", "mxnet", "torch", "jax")

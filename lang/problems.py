@@ -381,6 +381,15 @@ def not_on_the_path(of: str, name: str) -> Diagnostic:
     return Diagnostic("W401", f"`{of}` does not depend on `{name}`: its gradient is zero", (), None, "warning")
 
 
+def only_through_steps(of: str, name: str, operations: list[str]) -> Diagnostic:
+    """W401, W402: the gradient is zero since no path leads there, or only through operations that are flat."""
+    if not operations:
+        return not_on_the_path(of, name)
+    through = " and ".join(operations)
+    message = f"`{of}` depends on `{name}` only through {through}: its gradient is zero"
+    return Diagnostic("W402", message, (), "these are constant between their steps", "warning")
+
+
 # E5xx: limits
 
 

@@ -263,9 +263,14 @@ class Run:
                     self.warnings.append(problems.not_on_the_path(of or "", name))
             return {name: array(np.zeros(x.shape, x.dtype)) for name, x in zip(wanted, variables, strict=True)}
         try:
-            made = autograd.grad([y], variables, [head], retain_graph=self.trace)
+            made = autograd.grad([y], variables, [head], retain_graph=True)
         except Error as error:
             raise (error.at(span) if span is not None else error) from None
+        for name, x, g in zip(wanted, variables, made, strict=True):
+            if not np.any(plain(g)) and name in self.checked.read:
+                flat = autograd.only_through(y, x)
+                if flat is not None:
+                    self.warnings.append(problems.only_through_steps(of or "", name, flat))
         return dict(zip(wanted, made, strict=True))
 
     # The derivation

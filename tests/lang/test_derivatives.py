@@ -109,3 +109,18 @@ def test_what_cannot_be_differentiated_is_said(text: str, code: str, words: str)
     assert caught.value.code == code
     assert words in str(caught.value)
     assert caught.value.span is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("y = floor(x) * 2 + sign(x)", "`y` depends on `x` only through sign and floor: its gradient is zero"),
+        ("y = w * 2\nz = x\noutput y", "`y` does not depend on `x`: its gradient is zero"),
+        ("y = floor(x) * x", None),
+        ("y = x ** 2", None),
+    ],
+)
+def test_a_gradient_that_is_zero_by_its_form_says_why(text: str, warning: str | None) -> None:
+    result = ndgrad.compile(text).run({"x": 0.0, **({"w": 1.0} if "w" in text else {})}, grad=["x"])
+    assert result.grads["x"] == 0
+    assert [w.message for w in result.warnings] == ([warning] if warning else [])
