@@ -283,7 +283,7 @@ median = composite(
 def _nanmean(F: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     missing = F.isnan(x)
     total = F.sum(F.where(missing, 0.0, x), axis=axis, keepdims=keepdims)
-    return total / F.sum(F.where(missing, 0.0, 1.0), axis=axis, keepdims=keepdims)
+    return total / F.sum(F.astype(F.logical_not(missing), x.dtype), axis=axis, keepdims=keepdims)
 
 
 nansum = composite(

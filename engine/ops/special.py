@@ -51,7 +51,7 @@ digamma = elementwise(
 )
 elementwise(
     "trigamma",
-    value=lambda F, x, n=1: F.polygamma(n, x),
+    value=lambda F, x, n=1: F.astype(F.polygamma(n, x), x.dtype),
     partials=[lambda F, x, n: F.trigamma(x, n + 1)],
     domain=(0.5, 4.0),
     written="ψ⁽{n}⁾({x})",
@@ -64,7 +64,7 @@ def spherical_j(x: Any, n: int) -> Any:
     """The spherical Bessel function j_n, odd or even in x as n is."""
     import scipy.special
 
-    value = scipy.special.spherical_jn(n, np.abs(x))
+    value = scipy.special.spherical_jn(n, np.abs(x)).astype(np.asarray(x).dtype)
     return np.sign(x) * value if n % 2 else value
 
 
