@@ -197,7 +197,7 @@ def _strictly_inside(x: Any, a_min: Any, a_max: Any) -> Any:
 @plain
 def passes(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     """The derivative of clip: 1 between the bounds and at them (1/2 at them by JAX's convention), else 0."""
-    between = inside(x, a_min, a_max).astype(np.float64)
+    between = inside(x, a_min, a_max).astype(np.result_type(x, np.float16))
     if STATE.kinks == "jax":
         between = (between + _strictly_inside(x, a_min, a_max)) / 2
     return between
