@@ -281,10 +281,12 @@ def grad(
     for x in wanted:
         if x.node is None:
             raise problems.never_recorded()
-    pairs = _heads(heads, head_grads, create_graph)
+    given = () if head_grads is None else head_grads
+    graph = create_graph or any(isinstance(head, NDArray) and head.__class__ is not NDArray for head in given)  # traced
+    pairs = _heads(heads, head_grads, graph)
     with _Scope(recording=create_graph, training=train_mode):
         targets = [x.node for x in wanted if x.node is not None]
-        found, nodes = sweep(pairs, targets, graph=create_graph, observe=observe)
+        found, nodes = sweep(pairs, targets, graph=graph, observe=observe)
     made = []
     for x in wanted:
         assert x.node is not None

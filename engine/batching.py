@@ -205,6 +205,25 @@ def _stack_of_matrices(op: Primitive, given: tuple[Any, ...], statics: tuple[Any
     return op.call(*(_with_batch(x, level, n) for x in given), *statics)
 
 
+class _EachExample:
+    """The rule of a `custom_call` on a batch: that of one example, under vmap."""
+
+    def __init__(self, rule: Any, value: NDArray) -> None:
+        self.rule = rule
+        self.value = value
+
+    def pull(self, g: Any, y: Any, arrays: Any) -> Any:
+        given = [x if isinstance(x, NDArray) else new_array(x) for x in (g, y, *arrays)]
+        bars = vmap(lambda g, y, *arrays: tuple(self.rule.pull(g, y, arrays)))(*given)
+        return list(bars) if isinstance(g, NDArray) else [plain(bar) for bar in bars]
+
+
+def _custom_call(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...], level: int) -> Any:
+    (rule,) = statics
+    n = _batch_size(given, level)
+    return op.call([_with_batch(x, level, n) for x in given], _EachExample(rule, _with_batch(rule.value, level, n)))
+
+
 _RULES: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
     "broadcast_to": _broadcast_to,
@@ -213,6 +232,7 @@ _RULES: dict[str, Callable[..., Any]] = {
     "stack": _joined,
     "concatenate": _joined,
     "index": _index,
+    "custom_call": _custom_call,
     **dict.fromkeys(("sum", "mean", "max", "min", "prod", "var", "std", "norm2", "norm_p", "logsumexp"), _along),
     **dict.fromkeys(("softmax", "log_softmax", "cumsum_along", "cumprod_along", "all", "any"), _along),
     **dict.fromkeys(

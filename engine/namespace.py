@@ -43,9 +43,11 @@ class PlainNamespace:
             from ndgrad.ops import lookup
 
             primitive = lookup(name)
-            if primitive is None:
-                raise AttributeError(f"a rule uses F.{name}, which is no operation")
-            found = _PLAIN.get(name) or primitive.on_plain  # its module may have brought a plain function
+            found = _PLAIN.get(name)  # which looking it up may have brought
+            if found is None:
+                if primitive is None:
+                    raise AttributeError(f"a rule uses F.{name}, which is no operation")
+                found = primitive.on_plain
         setattr(self, name, found)
         return found
 

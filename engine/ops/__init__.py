@@ -12,13 +12,18 @@ only the modules it uses. Nothing else has to know of it.
 from __future__ import annotations
 
 from ndgrad.ops import arithmetic  # noqa: F401 - the operators are always there
-from ndgrad.ops.homes import HOMES, INTERNAL
+from ndgrad.ops.homes import HOMES, INTERNAL, PLAIN_FUNCTIONS
 from ndgrad.ops.methods import install
 from ndgrad.primitive import REGISTRY, Primitive
 
 __all__ = ["HOMES", "REGISTRY", "find", "load_all", "lookup", "names"]
 
-_MODULE_OF = {name: module for module, listed in (*HOMES.items(), *INTERNAL.items()) for name in listed.split()}
+_MODULE_OF = {
+    name: module
+    for homes in (PLAIN_FUNCTIONS, INTERNAL, HOMES)
+    for module, listed in homes.items()
+    for name in listed.split()
+}
 
 install()
 

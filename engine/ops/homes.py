@@ -56,3 +56,15 @@ INTERNAL = {
     "networks": "convolve_full fold windows",
     "custom": "custom_call",
 }
+
+# Functions over plain arrays that rules and values use and NumPy does not have.
+PLAIN_FUNCTIONS = {
+    "arithmetic": "share",
+    "elementwise": "cosquare indicator inside passes sech2 sigmoid softplus",
+    "special": "digamma erf erfc erfinv gammaln ndtr polygamma spherical_j xlogy",
+    "reductions": "tied",
+    "softmax": "logsumexp softmax",
+    "scans": "last_records linear_scan",
+    "indexing": "index_plain last_written scatter scattered update_plain",
+    "matrices": "matrix_exponential",
+}

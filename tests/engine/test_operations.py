@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ndgrad import autograd, nd
+from ndgrad import autograd, namespace, nd
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import load_all, names
-from ndgrad.ops.homes import HOMES, INTERNAL
+from ndgrad.ops.homes import HOMES, INTERNAL, PLAIN_FUNCTIONS
 from ndgrad.ops.random import seed
 from ndgrad.primitive import Primitive
 from ndgrad.tracing import jvp
@@ -214,6 +214,7 @@ def test_every_operation_is_either_elementwise_or_has_a_case_here() -> None:
 def test_every_operation_is_at_home_where_the_table_says() -> None:
     known = {name for listed in (*HOMES.values(), *INTERNAL.values()) for name in listed.split()}
     assert set(REGISTRY) - {"output"} == known
+    assert set(namespace._PLAIN) == {name for listed in PLAIN_FUNCTIONS.values() for name in listed.split()}
     assert names() == sorted(op.name for op in REGISTRY.values() if not op.internal)
 
 
