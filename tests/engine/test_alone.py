@@ -1,4 +1,4 @@
-"""Every operation works when nothing else has been loaded: modules load what they use, in whatever order they are met."""
+"""Every operation works when nothing else has been loaded: modules load what they use, whatever came before."""
 
 from __future__ import annotations
 
