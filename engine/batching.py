@@ -19,7 +19,7 @@ from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import lookup
 from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE
-from ndgrad.tracing import Traced, recorded
+from ndgrad.tracing import Dual, Traced, recorded
 
 
 class Batched(Traced):
@@ -221,7 +221,10 @@ class _EachExample:
 def _custom_call(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...], level: int) -> Any:
     (rule,) = statics
     n = _batch_size(given, level)
-    return op.call([_with_batch(x, level, n) for x in given], _EachExample(rule, _with_batch(rule.value, level, n)))
+    value = rule.value
+    while isinstance(value, Dual) and value.level > level:  # its tangent has been seen to
+        value = value.primal
+    return op.call([_with_batch(x, level, n) for x in given], _EachExample(rule, _with_batch(value, level, n)))
 
 
 _RULES: dict[str, Callable[..., Any]] = {
