@@ -242,6 +242,8 @@ def backward(
     """
     if isinstance(heads, NDArray):
         heads, head_grads = [heads], [head_grads]
+    if any(isinstance(h, NDArray) and h.__class__ is not NDArray for h in (() if head_grads is None else head_grads)):
+        raise problems.cannot_hold_traced()  # a gradient buffer is a plain array
     with _Scope(recording=False, training=train_mode):
         found, nodes = sweep(_heads(heads, head_grads, graph=False))
     if not found:

@@ -24,11 +24,12 @@ class NDArray:
     `node` is the recorded operation that made it, or None.
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_node")
+    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_truth")
 
     _data: Any
     _node: Node | None
     _grad: NDArray | None
+    _truth: bool  # set on the result of a comparison: floats of 0 and 1 that index as a mask
 
     def __init__(self, data: Any, node: Node | None = None) -> None:
         self._data = data
@@ -199,13 +200,14 @@ class NDArray:
     def __getitem__(self, key: Any) -> NDArray:
         from ndgrad.ops.indexing import index
 
-        return index.call(self, key)  # type: ignore[no-any-return]
+        return index.call(self, self._as_key(key))  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write entries in place. Under recording this differentiates, and the array takes the new history."""
         from ndgrad.ops.indexing import plain_key, update
 
         recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
+        key = self._as_key(key)
         made = update(self, key, value)  # checks everything before a single entry changes
         if made.__class__ is not NDArray:
             self._become(made)
@@ -214,6 +216,23 @@ class NDArray:
         note_write(self._data)
         if recording:
             self._node = made._node
+
+    def _as_key(self, key: Any) -> Any:
+        """The index, the result of a comparison as a mask. E303 for floats that might be a mask or positions."""
+        if isinstance(key, tuple):
+            return tuple(map(self._as_key, key))
+        if not isinstance(key, NDArray) or key.dtype.kind != "f" or not key.ndim:
+            return key
+        values = np.asarray(plain(key))
+        try:
+            if key._truth:
+                return values != 0
+        except AttributeError:
+            pass
+        if key.shape == self.shape[: key.ndim] and key.size and np.all((values == 0) | (values == 1)):
+            reason = "floats of 0 and 1 could be a mask or positions"
+            raise problems.bad_index(reason, key.shape, "say which: key.astype('bool') or key.astype('int64')")
+        return key
 
     def _become(self, made: NDArray) -> None:
         """Take over what a write of traced values made. E412: a plain array cannot hold tangents or a batch."""

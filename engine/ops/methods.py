@@ -41,7 +41,9 @@ def _comparison(call: Callable[..., Any]) -> Callable[[NDArray, Any], Any]:
         made = call(self, other)
         dtype = self.dtype if self.dtype.kind == "f" else np.dtype(np.float32)
         if made.__class__ is NDArray:
-            return NDArray(made.data.astype(dtype))
+            truth = NDArray(made.data.astype(dtype))
+            truth._truth = True
+            return truth
         return made.astype(dtype)  # type: ignore[no-any-return]
 
     return compare

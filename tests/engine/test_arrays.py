@@ -41,6 +41,28 @@ def test_a_basic_slice_shares_memory_and_an_advanced_one_does_not() -> None:
     np.testing.assert_array_equal(x.asnumpy(), [1, 9, 9, 4])
 
 
+def test_the_result_of_a_comparison_is_a_mask_and_other_floats_are_positions() -> None:
+    x = nd.array([-1.0, 2, -3, 4])
+    np.testing.assert_array_equal(x[x > 0].asnumpy(), [2, 4])
+    x[x < 0] = 0
+    np.testing.assert_array_equal(x.asnumpy(), [0, 2, 0, 4])
+    np.testing.assert_array_equal(x[nd.array([3, 1])].asnumpy(), [4, 2])
+    with pytest.raises(Error) as caught:
+        x[(x > 0) * (x < 3)]
+    assert caught.value.code == "E303"
+    assert "mask or positions" in str(caught.value)
+
+
+def test_a_mask_differentiates_in_reading_and_writing() -> None:
+    x = leaf([-1.0, 2, 3])
+    with autograd.record():
+        y = x * x
+        y[x < 0] = 0
+        z = nd.sum(y) + nd.sum(x[x > 2])
+    z.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), [0, 4, 7])
+
+
 def test_writes_under_recording_differentiate() -> None:
     x = leaf([2.0, 3, 4])
     with autograd.record():
