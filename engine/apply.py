@@ -103,7 +103,7 @@ def call_of(op: Primitive) -> Callable[..., Any]:
 def _plain_function(op: Primitive) -> Callable[..., Any]:
     """The value over plain arrays: NumPy's own function where the value is just that."""
     ufunc = getattr(np, op.name, None)
-    if "getattr" in op.value.__code__.co_names and ufunc is not None:
+    if op.by_name and ufunc is not None:
         function: Callable[..., Any] = ufunc
         return function
     value = op.value

@@ -97,9 +97,9 @@ class Primitive:
         example: str,
         outputs: int,
         internal: bool,
-        batch: Rule | None,
         composite: bool = False,
         concrete: bool = False,
+        by_name: bool = False,
         view: bool = False,
     ) -> None:
         self.name = name
@@ -119,9 +119,9 @@ class Primitive:
         self.example = example
         self.outputs = outputs
         self.internal = internal
-        self.batch = batch
         self.composite = composite
         self.concrete = concrete
+        self.by_name = by_name  # the value is the namespace's function of this name
         self.view = view
         self.partials = None if partials is None else tuple(partials)
         self.vjps = None if vjps is None else tuple(vjps)
@@ -334,7 +334,7 @@ def elementwise(
         example=example,
         outputs=1,
         internal=internal,
-        batch=None,
+        by_name=value is None,
     )
     return register(op)
 
@@ -360,7 +360,6 @@ def primitive(
     example: str = "",
     outputs: int = 1,
     internal: bool = False,
-    batch: Rule | None = None,
     view: bool = False,
 ) -> Primitive:
     """Register an operation that is not elementwise.
@@ -402,7 +401,6 @@ def primitive(
         example=example,
         outputs=outputs,
         internal=internal,
-        batch=batch,
         view=view,
     )
     return register(op)
@@ -450,7 +448,6 @@ def composite(
         example=example,
         outputs=outputs,
         internal=internal,
-        batch=None,
         composite=True,
         concrete=concrete,
     )
