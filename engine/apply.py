@@ -18,11 +18,10 @@ from ndgrad.errors import Error
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REQUIRED, Primitive, primitive
-from ndgrad.tape import KEEPING, STATE, Node, tick
+from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, form, tick
 
 make = NDArray.__new__
-new_node = Node.__new__
-NOTHING = (None, None, None)  # saved for an addition
+new_node = Lean.__new__
 
 # Operand types that go to NumPy as they are. Python numbers are weak: they never widen an array.
 PLAIN_TYPES = frozenset({float, int, bool, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
@@ -132,18 +131,18 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         implicit = p.marked and p.implicit
         if not recording and (recording is False or not implicit):
             return new_array(y)
-        node = new_node(Node)  # written out, since this is the hot path
+        node = new_node(Lean)  # written out, since this is the hot path
         node.id = tick()
         node.op = op
-        node.parents = (p,)
-        node.saved = (y if keeps_y else None, data if keeps_x else None)
-        node.shape = y.shape
-        node.dtype = y.dtype
-        node.marked = False
+        node.p = p
+        node.y = y if keeps_y else None
+        node.a = data if keeps_x else None
+        node.form = p.form
+        node.marked = implicit
         if implicit:
-            node.mark(implicit=True)
+            node.implicit = True
         if recording is KEEPING:
-            node.kept = (y, (data,))
+            node.keep(y, (data,))
         made = make(NDArray)
         made._data = y
         made._node = node
@@ -189,34 +188,38 @@ def _binary(op: Primitive) -> Callable[..., Any]:
                 return new_array(y)
             keep_y, keep_a, keep_b = keeps_right
             implicit = q.marked and q.implicit
+            like = q.form if x.__class__ is float else _form(y, q.form)
         elif q is None:
             if untracked:
                 return new_array(y)
             keep_y, keep_a, keep_b = keeps_left
             implicit = p.marked and p.implicit
+            like = p.form if z.__class__ is float else _form(y, p.form)
         else:
             if untracked:
                 return new_array(y)
             keep_y, keep_a, keep_b = keeps_both
             implicit = (p.marked and p.implicit) or (q.marked and q.implicit)
+            like = p.form
+            if like is not q.form:
+                like = _form(y, like)
         recording = state.recording
         if not recording and (recording is False or not implicit):
             return new_array(y)
-        node = new_node(Node)  # written out, since this is the hot path
+        node = new_node(Lean)  # written out, since this is the hot path
         node.id = tick()
         node.op = op
-        node.parents = (p, q)
-        if keep_a or keep_b or keep_y:
-            node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
-        else:
-            node.saved = NOTHING
-        node.shape = y.shape
-        node.dtype = y.dtype
-        node.marked = False
+        node.p = p
+        node.q = q
+        node.y = y if keep_y else None
+        node.a = x if keep_a else None
+        node.b = z if keep_b else None
+        node.form = like
+        node.marked = implicit
         if implicit:
-            node.mark(implicit=True)
+            node.implicit = True
         if recording is KEEPING:
-            node.kept = (y, (x, z))
+            node.keep(y, (x, z))
         made = make(NDArray)
         made._data = y
         made._node = node
@@ -224,6 +227,12 @@ def _binary(op: Primitive) -> Callable[..., Any]:
 
     call.__name__ = op.name
     return call
+
+
+def _form(y: Any, like: Form) -> Form:
+    """The form of `y`, which is probably `like`."""
+    shape, dtype = y.shape, y.dtype
+    return like if shape == like.shape and dtype is like.dtype else form(shape, dtype)
 
 
 def bind(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -359,16 +368,16 @@ def attach(
     """Wrap the value `y` of `op`, with a node if one is due."""
     tracked = [p for p in parents if p is not None]
     state = STATE
-    implicit = any(p.implicit for p in tracked)
+    implicit = any(p.marked and p.implicit for p in tracked)
     if not tracked or op.untracked or state.recording is False or not (state.recording or implicit):
         return tuple(map(new_array, y)) if isinstance(y, tuple) else new_array(y)
     if isinstance(y, tuple):
-        node = Node(op, parents, _saved(op, y, data, parents), statics, (len(y),), np.dtype(np.float64))
+        node = General(op, parents, _saved(op, y, data, parents), statics, (len(y),), np.dtype(np.float64))
         _fill(node, y, data, implicit)
         return tuple(output(node, i, part) for i, part in enumerate(y))
     if y.dtype.kind != "f":
         return new_array(y)
-    node = Node(op, parents, _saved(op, y, data, parents), statics, y.shape, y.dtype)
+    node = General(op, parents, _saved(op, y, data, parents), statics, y.shape, y.dtype)
     _fill(node, y, data, implicit)
     return new_array(y, node)
 
@@ -380,7 +389,7 @@ def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:
     if not node.op.elementwise:
         node.shapes = tuple(x.shape if hasattr(x, "shape") else np.shape(x) for x in data)
     if STATE.recording is KEEPING:
-        node.kept = (y, data)
+        node.keep(y, data)
 
 
 def output(main: Node, index: int, y: Any) -> NDArray:
@@ -389,11 +398,11 @@ def output(main: Node, index: int, y: Any) -> NDArray:
         return y
     if y.dtype.kind != "f":
         return new_array(y)
-    node = Node(OUTPUT, (main,), (None,), (index,), y.shape, y.dtype)
+    node = General(OUTPUT, (main,), (None,), (index,), y.shape, y.dtype)
     if main.implicit:
         node.mark(implicit=True)
     if STATE.recording is KEEPING:
-        node.kept = (y, ())
+        node.keep(y, ())
     return new_array(y, node)
 
 

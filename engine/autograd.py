@@ -224,10 +224,7 @@ def _free(nodes: list[Node]) -> None:
     freed: Any = Freed(caller())
     for node in nodes:
         if node.op is not None:
-            node.saved = freed
-            node.parents = ()
-            if node.kept is not None:
-                node.kept = None
+            node.free(freed)
 
 
 def backward(

@@ -121,7 +121,7 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     """`call`, also taking `out=`: the result is written there, and `out` is what is returned."""
 
     op = find(name)
-    if op is not None and call is op.call and op.quick and op.arity == 1:
+    if op is not None and call is op.call and op.straight and op.arity == 1:
 
         def single(x: Any, out: NDArray | None = None) -> Any:
             return call(x) if out is None else _into(out, call(x))

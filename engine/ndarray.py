@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndgrad import problems
-from ndgrad.tape import STATE, GradReq, Node, Sink, note_write
+from ndgrad.tape import STATE, General, GradReq, Node, Sink, note_write
 
 SUPPORTED = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool", "int32", "int8", "uint8", "float16")))
 
@@ -144,7 +144,7 @@ class NDArray:
             raise problems.not_a_float(self.dtype)
         self._grad = NDArray(np.zeros(self.shape, self.dtype))
         if self._node is None:
-            self._node = Node(None, (), (), (), self.shape, self.dtype)
+            self._node = General(None, (), (), (), self.shape, self.dtype)
         self._node.mark(sink=Sink(self._grad, grad_req))
         if self._node.op is None:
             leaves()[id(self)] = self

@@ -33,6 +33,7 @@ class Required:
 
 
 REQUIRED = Required()
+HOT = 100  # so many reverse steps of an operation pay for compiling one
 
 
 class Parameter(Frozen):
@@ -147,10 +148,12 @@ class Primitive:
         rules: tuple[Rule | NoDerivative, ...] = self.partials or self.vjps or ()
         if vjp is not None:
             rules = (vjp,) * operands
-        self.needs = tuple(frozenset(_names(rule)) & {"y", *self.operands} for rule in rules)
+        self.needs = tuple(frozenset(parameter_names(rule)) & {"y", *self.operands} for rule in rules)
         self.untracked = not self.composite and all(isinstance(rule, NoDerivative) for rule in rules)
         self._pulls: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
-        self.quick = self._quick_pulls()
+        self.straight = partials is not None and not self.statics and self.arity <= 2
+        self.steps = 0  # reverse steps so far, while `back` is None
+        self.back: Callable[..., None] | None = None
         self._pushes: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
 
         from ndgrad.apply import call_of
@@ -178,7 +181,7 @@ class Primitive:
         if not self.internal and not self.example:
             raise TypeError(f"{self.name}: an example is missing")
         for rule in [*(given[0] if given else ()), *(self.jvps or ()), *filter(None, (self.vjp, self.jvp))]:
-            unknown = set(_names(rule)) - self._layout.keys()
+            unknown = set(parameter_names(rule)) - self._layout.keys()
             if unknown:
                 raise TypeError(f"{self.name}: a rule asks for {sorted(unknown)}, which it cannot have")
 
@@ -195,18 +198,13 @@ class Primitive:
 
         return self.value(PLAIN, *args, **named)
 
-    def _quick_pulls(self) -> tuple[Any, ...]:
-        """For the sweep's hot path: the pulls of an elementwise operation without parameters.
+    def warm(self) -> None:
+        """Note one more reverse step; at the hundredth, the step is made to measure."""
+        self.steps += 1
+        if self.steps == HOT:
+            from ndgrad.reverse import reverse_step
 
-        A constant partial of 0, 1 or -1 stands there as the number itself; () for any other operation.
-        """
-        if self.partials is None or self.statics:
-            return ()
-        made = []
-        for rule in self.partials:
-            constant = None if isinstance(rule, NoDerivative) or _names(rule) else rule()
-            made.append(constant if constant in (0, 1, -1) else self.reader(rule))
-        return tuple(made)
+            self.back = reverse_step(self)
 
     @property
     def pulls(self) -> tuple[Callable[[tuple[Any, ...]], Any] | None, ...]:
@@ -229,13 +227,13 @@ class Primitive:
         """`rule` as a function of the slots, picking what its parameter names ask for."""
         if isinstance(rule, NoDerivative):
             return None
-        places = [self._layout[n] for n in _names(rule)]
+        places = [self._layout[n] for n in parameter_names(rule)]
         if not places:
             constant = rule()
             return lambda slots: constant
         if len(places) == 1:
             place = places[0]
-            if _only_returns_its_argument(rule):
+            if returns_its_argument(rule):
                 return itemgetter(place)
             return lambda slots: rule(slots[place])
         if len(places) == 2:
@@ -248,7 +246,7 @@ class Primitive:
         return f"<Primitive {self.name}>"
 
 
-def _names(rule: Rule | NoDerivative) -> tuple[str, ...]:
+def parameter_names(rule: Rule | NoDerivative) -> tuple[str, ...]:
     if isinstance(rule, NoDerivative):
         return ()
     code = rule.__code__
@@ -259,14 +257,14 @@ def _itself(x: Any) -> Any:
     return x
 
 
-def _only_returns_its_argument(rule: Rule) -> bool:
+def returns_its_argument(rule: Rule) -> bool:
     """Whether the rule is `lambda b: b`, which is read without calling it."""
     return rule.__code__.co_code == _itself.__code__.co_code
 
 
 def _parameters(value: Rule) -> tuple[tuple[str, ...], tuple[Any, ...]]:
     """The names (without F) and defaults of a value function."""
-    return _names(value)[1:], value.__defaults__ or ()
+    return parameter_names(value)[1:], value.__defaults__ or ()
 
 
 REGISTRY: dict[str, Primitive] = {}
@@ -310,7 +308,7 @@ def elementwise(
     """
     arity = len(partials)
     rule = value if value is not None else _value_by_name(name, arity)
-    first = _names(rule)[1 : 1 + arity]
+    first = parameter_names(rule)[1 : 1 + arity]
     default = f"{name}({', '.join('{' + n + '}' for n in first)})"
     op = Primitive(
         name,
@@ -377,7 +375,7 @@ def primitive(
     view      y takes no memory of its own however large it is (broadcast_to)
     """
     count = operands if operands is not None else (len(vjps) if vjps is not None else 1)
-    first = _names(value)[1 : 1 + count]
+    first = parameter_names(value)[1 : 1 + count]
     default = f"{name}({', '.join('{' + n + '}' for n in first)})"
     op = Primitive(
         name,

@@ -93,13 +93,11 @@ def sweep(
     graph: compute in recorded arrays, so that the result can be differentiated again.
     stops: ids of nodes below which the sweep does not go.
     """
-    oldest = min((node.id for node in wanted), default=0) if wanted is not None else 0
-    targets = None if wanted is None else {node.id for node in wanted}
     with np.errstate(all="ignore"):
-        walk = _Sweep(heads, targets, oldest, graph, stops=stops)
+        walk = _Sweep(heads, wanted, graph, stops=stops)
         walk.run()
         if observe is not None or not all(_finite(g) for _, g in walk.found.values()):
-            walk = _Sweep(heads, targets, oldest, graph, careful=True, observe=observe, stops=stops)
+            walk = _Sweep(heads, wanted, graph, careful=True, observe=observe, stops=stops)
             walk.run()
     if walk.flat and wanted is None:  # connected, but by a derivative that is 0
         for node in nodes_below(walk.flat):
@@ -127,31 +125,35 @@ def _usable(node: Node) -> None:
 
 
 class _Sweep:
-    """One walk. `careful` carries the reached entries along."""
+    """One walk. `careful` carries the reached entries along.
+
+    bars holds, by node id, what waits for the walk to arrive: [node, its cotangent so far, whether the
+    cotangent is an array of this sweep's own, which may be added to in place].
+    """
 
     def __init__(
         self,
         heads: Sequence[tuple[Node, Any]],
-        targets: set[int] | None,
-        oldest: int,
+        wanted: Sequence[Node] | None,
         graph: bool,
         careful: bool = False,
         observe: Observer | None = None,
         stops: frozenset[int] = frozenset(),
     ) -> None:
-        self.bars: dict[int, Any] = {}
-        self.nodes: dict[int, Node] = {}  # those that have a cotangent waiting
-        self.watch = bool(written)
-        self.owned: set[int] = set()
+        self.bars: dict[int, list[Any]] = {}
         self.found: dict[int, tuple[Node, Any]] = {}
         self.visited: list[Node] = []
         self.flat: list[Node] = []  # operands by which the derivative is plainly 0
-        self.targets = targets
-        self.oldest = oldest
+        self.targets = None if wanted is None else {node.id for node in wanted}
+        self.oldest = 0 if wanted is None else min(self.targets or (0,))
         self.graph = graph
         self.careful = careful
         self.observe = observe
         self.stops = stops
+        self.watch = bool(written)
+        # Where every node must be looked at; else only those that are marked, as all leaves are.
+        inner = wanted is not None and any(node.op is not None for node in wanted)
+        self.wary = careful or graph or self.watch or inner or bool(stops)
         for node, g in heads:
             self.add(node, g)
 
@@ -182,83 +184,46 @@ class _Sweep:
 
     def stretch(self, at: int) -> int:
         """Walk down from id `at` until an id is missing; returns that id."""
-        bars, nodes, owned, targets, oldest = self.bars, self.nodes, self.owned, self.targets, self.oldest
+        bars, oldest, wary = self.bars, self.oldest, self.wary
         visit = self.visited.append
-        step_by_step = self.careful or self.graph
-        watch, stops = self.watch, self.stops
-        namespace = (PLAIN,)
         while True:
-            g = bars.pop(at, None)
-            if g is None:
+            entry = bars.pop(at, None)
+            if entry is None:
                 return at
-            node = nodes.pop(at)
             at -= 1
+            node = entry[0]
             visit(node)
-            if g.__class__ is Scattered:
-                g = g.dense()
+            if wary or node.marked:
+                self.look(node, entry[1])
+                continue
             op = node.op
-            if targets is not None:
-                if node.id in targets:
-                    self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
-            elif node.marked and node.sink is not None:
-                self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
-            if op is None or at + 1 in stops:
-                continue
-            saved = node.saved
-            if watch or saved.__class__ is Freed:
-                _usable(node)
-            quick = op.quick
-            if step_by_step or not quick or (node.marked and node.traced):
-                self.step(op, node, g)
-                continue
-            # The common case, written out: plain arrays through an elementwise operation without parameters.
-            slots = None
-            shape = node.shape
-            for parent, partial in zip(node.parents, quick):  # noqa: B905 - as long as each other
-                if parent is None or partial is None:
-                    continue
-                key = parent.id
-                if key < oldest:
-                    continue
-                if partial.__class__ is int:
-                    if partial == 1:
-                        c = g
-                    elif partial:
-                        c = -g
-                    else:
-                        self.flat.append(parent)
-                        continue
-                else:
-                    if slots is None:
-                        slots = namespace + (g,) + saved  # noqa: RUF005 - faster than unpacking
-                    d = partial(slots)
-                    if d.__class__ is int and (d == 0 or d == 1):
-                        if not d:
-                            self.flat.append(parent)
-                            continue
-                        c = g
-                    else:
-                        c = g * d
-                if shape == parent.shape and c.dtype is parent.dtype:
-                    held = bars.get(key)
-                    if held is None:
-                        bars[key] = c
-                        nodes[key] = parent
-                    elif held.__class__ is not ndarray:
-                        bars[key] = self.sum(key, held, c)
-                    elif key in owned:
-                        held += c
-                    else:
-                        bars[key] = held + c
-                        owned.add(key)
-                else:
-                    self.add(parent, c)
+            back = op.back
+            if back is None or entry[1].__class__ is Scattered:
+                self.step(op, node, entry[1])
+            else:
+                back(node, entry[1], bars, oldest, self)
+
+    def look(self, node: Node, g: Any) -> None:
+        """Visit a node that may be a target, a leaf, released, overwritten, or where the walk stops."""
+        if g.__class__ is Scattered:
+            g = g.dense()
+        if (node.id in self.targets) if self.targets is not None else (node.sink is not None):
+            self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
+        if node.op is None or node.id in self.stops:
+            return
+        if self.watch or node.saved.__class__ is Freed:
+            _usable(node)
+        self.step(node.op, node, g)
 
     def step(self, op: Primitive, node: Node, g: Any) -> None:
         """Pull one cotangent through one operation."""
         if op is OUTPUT:
             self.hand_over(node, g)
             return
+        if op.back is None and op.straight:
+            op.warm()
+        if g.__class__ is Scattered:
+            g = g.dense()
         try:
             contributions = self.pull(op, node, g)
         except np.linalg.LinAlgError as error:
@@ -274,49 +239,51 @@ class _Sweep:
         main = node.parents[0]
         assert main is not None
         if main.id not in self.bars:
-            self.bars[main.id] = [None] * main.shape[0]
-            self.nodes[main.id] = main
-        parts = self.bars[main.id]
+            self.bars[main.id] = [main, [None] * main.shape[0], False]
+        parts = self.bars[main.id][1]
         at, g = node.statics[0], _unmasked(g)
         parts[at] = g if parts[at] is None else parts[at] + g
 
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""
-        bars = self.bars
-        key = parent.id
         if c.__class__ is not Scattered and c.__class__ is not Reached:
             if c.shape != parent.shape:
                 c = unbroadcast(c, parent.shape, RECORDED if isinstance(c, NDArray) else PLAIN)
             if c.dtype != parent.dtype:
                 c = c.astype(parent.dtype)
-        held = bars.get(key)
-        if held is None:
-            bars[key] = c
-            self.nodes[key] = parent
+        entry = self.bars.get(parent.id)
+        if entry is None:
+            self.bars[parent.id] = [parent, c, False]
         else:
-            bars[key] = self.sum(key, held, c)
+            self.join(entry, c)
 
-    def sum(self, key: int, held: Any, c: Any) -> Any:
+    def scale(self, parent: Node, g: Any, number: int) -> None:
+        """Add g·number, for a partial that turned out to be a plain number."""
+        if number:
+            self.add(parent, g if number == 1 else g * number)
+        else:
+            self.flat.append(parent)
+
+    def join(self, entry: list[Any], c: Any) -> None:
+        """Add `c` to a cotangent that waits already."""
+        _, held, owned = entry
         if held.__class__ is Reached or c.__class__ is Reached:
-            return _joined(held, c)
+            entry[1:] = _joined(held, c), False
+            return
         if c.__class__ is Scattered:
             if held.__class__ is Scattered:
-                held = held.dense()
-                self.owned.add(key)
-            if key not in self.owned or not isinstance(held, np.ndarray):
+                held, owned = held.dense(), True
+            if not owned:
                 held = np.array(held)
-                self.owned.add(key)
             c.add_to(held)
-            return held
-        if held.__class__ is Scattered:
-            made = np.array(c)
-            held.add_to(made)
-            self.owned.add(key)
-            return made
-        if key in self.owned and held.__class__ is np.ndarray and c.__class__ is not NDArray:
-            return np.add(held, c, out=held)
-        self.owned.add(key)
-        return held + c
+        elif held.__class__ is Scattered:
+            scattered, held = held, np.array(c)
+            scattered.add_to(held)
+        elif owned and c.__class__ is not NDArray:
+            np.add(held, c, out=held)
+        else:
+            held = held + c
+        entry[1:] = held, held.__class__ is ndarray
 
     def pull(self, op: Primitive, node: Node, g: Any) -> list[tuple[Node, Any]]:
         """The operation's vjp: a cotangent for each tracked operand that leads to a target."""
@@ -355,7 +322,7 @@ class _Sweep:
 
     def slots(self, node: Node, g: Any) -> tuple[Any, ...]:
         """What rules read, as plain or as recorded arrays."""
-        if not (self.graph or node.traced):
+        if not (self.graph or (node.marked and node.traced)):
             return _slots(PLAIN, node, g, node.saved)
         saved = node.saved
         wrapped = (_wrapped(x, p) for x, p in zip(saved[1:], node.parents, strict=False))

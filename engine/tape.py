@@ -56,51 +56,68 @@ class Sink:
         self.req = req
 
 
+class Form:
+    """The shape and dtype of a value. `form` gives the same object for the same, so identity tells agreement."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+
+_FORMS: dict[tuple[tuple[int, ...], np.dtype[Any]], Form] = {}
+
+
+def form(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Form:
+    """The form of this shape and dtype."""
+    key = shape, dtype
+    found = _FORMS.get(key)
+    if found is None:
+        if len(_FORMS) > 1000:  # programs whose arrays grow; a form made twice only costs a comparison
+            _FORMS.clear()
+        found = _FORMS.setdefault(key, Form(shape, dtype))
+    return found
+
+
 class Node:
     """One recorded application, or a leaf (op None).
 
     id        the time of recording
     op        the primitive
     parents   the operands' nodes, None for an untracked operand
-    saved     (y, *operands) of which those that no rule needs are None
+    saved     (y, *operands) of which those that no rule needs are None; `Freed` once released
     statics   the static parameters, in the signature's order
     shapes    the operands' shapes (operations that are not elementwise)
-    shape     the shape of the value ((n,) for n outputs), and dtype its dtype
+    form      the shape and dtype of the value; the shape is (n,) for n outputs
     span      where the operation is written, if a program runs
     sink      where this node's gradient goes, if somewhere
     implicit  recorded also without record() (`requires_grad_`)
     traced    an operand is itself being traced (jvp, vmap), so rules must run on NDArrays
     kept      (y, operands) in full, under keep_values()
-    marked    one of sink, implicit and traced is set: the hot paths look at this alone
+    marked    a leaf, or released, or one of sink, implicit, traced and kept is set: the hot paths look at this alone
     """
 
-    # What most nodes never change is kept on the class: making a node sets six fields.
-    statics: tuple[Any, ...] = ()
-    shapes: tuple[tuple[int, ...], ...] = ()
-    span: Span | None = None
-    sink: Sink | None = None
-    implicit: bool = False
-    traced: bool = False
-    kept: tuple[Any, tuple[Any, ...]] | None = None
+    __slots__ = ("form", "id", "implicit", "kept", "marked", "op", "shapes", "sink", "span", "statics", "traced")
+    form: Form
+    id: int
+    op: Primitive | None
+    parents: tuple[Node | None, ...]
+    saved: Any
+    statics: tuple[Any, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    span: Span | None
+    sink: Sink | None
+    implicit: bool
+    traced: bool
+    kept: tuple[Any, tuple[Any, ...]] | None
+    marked: bool
 
-    def __init__(
-        self,
-        op: Primitive | None,
-        parents: tuple[Node | None, ...],
-        saved: Any,
-        statics: tuple[Any, ...],
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-    ) -> None:
-        self.id = tick()
-        self.op = op
-        self.parents = parents
-        self.saved = saved
-        self.shape = shape
-        self.dtype = dtype
-        self.marked = False
-        if statics:
-            self.statics = statics
+    # What most nodes never have is not set.
+    def __getattr__(self, name: str) -> Any:
+        if name in _UNSET:
+            return _UNSET[name]
+        raise AttributeError(name)
 
     def mark(self, sink: Sink | None = None, implicit: bool = False, traced: bool = False) -> None:
         """Set what few nodes have."""
@@ -111,6 +128,19 @@ class Node:
             self.implicit = True
         if traced:
             self.traced = True
+
+    def keep(self, y: Any, operands: tuple[Any, ...]) -> None:
+        """Keep the value and all operands, whatever the rules need."""
+        self.kept = (y, operands)
+        self.marked = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.form.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.form.dtype
 
     @property
     def value(self) -> Any:
@@ -130,6 +160,82 @@ class Node:
     def __repr__(self) -> str:
         name = "leaf" if self.op is None else self.op.name
         return f"<Node {self.id} {name} {self.shape} {self.dtype}>"
+
+
+class General(Node):
+    """A node of any operation, or a leaf."""
+
+    __slots__ = ("parents", "saved")
+
+    def __init__(
+        self,
+        op: Primitive | None,
+        parents: tuple[Node | None, ...],
+        saved: Any,
+        statics: tuple[Any, ...],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> None:
+        self.id = tick()
+        self.op = op
+        self.parents = parents
+        self.saved = saved
+        self.form = form(shape, dtype)
+        self.marked = op is None or op.straight  # the made-to-measure reverse steps take lean nodes
+        self.statics = statics
+
+    def free(self, freed: Freed) -> None:
+        """Let go of what the graph below holds."""
+        self.saved = freed
+        self.parents = ()
+        if self.marked and self.kept is not None:
+            self.kept = None
+        self.marked = True
+
+
+class Lean(Node):
+    """A node of an elementwise operation of one or two operands, without parameters: most nodes are such.
+
+    p, q     the operands' nodes        y, a, b  what is saved of the value and the operands
+    """
+
+    __slots__ = ("a", "b", "p", "q", "y")
+    a: Any
+    b: Any
+    p: Node | None
+    q: Node | None
+    y: Any
+
+    @property
+    def parents(self) -> tuple[Node | None, ...]:  # type: ignore[override]
+        assert self.op is not None
+        return (self.p,) if self.op.arity == 1 else (self.p, self.q)
+
+    @property
+    def saved(self) -> Any:
+        if self.y.__class__ is Freed:
+            return self.y
+        assert self.op is not None
+        return (self.y, self.a) if self.op.arity == 1 else (self.y, self.a, self.b)
+
+    def free(self, freed: Freed) -> None:
+        """Let go of what the graph below holds."""
+        self.y = freed
+        self.a = self.b = self.p = self.q = None
+        if self.marked and self.kept is not None:
+            self.kept = None
+        self.marked = True
+
+
+_UNSET: dict[str, Any] = {
+    "statics": (),
+    "shapes": (),
+    "span": None,
+    "sink": None,
+    "implicit": False,
+    "traced": False,
+    "kept": None,
+}
 
 
 class Freed:

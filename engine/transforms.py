@@ -17,7 +17,7 @@ from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import lookup
 from ndgrad.ops.custom import custom_call
 from ndgrad.sweep import nodes_below, sweep
-from ndgrad.tape import STATE, Node, tick
+from ndgrad.tape import STATE, General, Node, tick
 from ndgrad.tracing import Dual, Traced, jvp
 
 Function = Callable[..., Any]
@@ -32,9 +32,9 @@ def leaf(x: NDArray) -> NDArray:
     """A new leaf with x's value; to whatever records outside it is x itself."""
     made = x.twin() if isinstance(x, Traced) else new_array(x.data)
     if x.node is None:
-        made._node = Node(None, (), (), (), x.shape, x.dtype)
+        made._node = General(None, (), (), (), x.shape, x.dtype)
     else:
-        made._node = Node(lookup("positive"), (x.node,), (None, None), (), x.shape, x.dtype)
+        made._node = General(lookup("positive"), (x.node,), (None, None), (), x.shape, x.dtype)
     if isinstance(x, Traced):
         made._node.mark(traced=True)
     return made

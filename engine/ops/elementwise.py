@@ -8,13 +8,14 @@ In every rule:  y value   x, a, b inputs   F the namespace to compute in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log
 from typing import Any
 
 import numpy as np
 
 from ndgrad.namespace import plain
-from ndgrad.primitive import Kink, NoDerivative, elementwise
+from ndgrad.primitive import Kink, NoDerivative, composite, elementwise
 from ndgrad.tape import STATE
 
 _STEP = Kink("constant between its steps", value="0", touches=lambda x: np.equal(x, np.round(x)))
@@ -117,15 +118,46 @@ arctan2 = elementwise(
 @plain
 def sech2(x: Any) -> Any:
     """sech(x)², to full relative accuracy also where tanh has reached 1."""
-    e = np.exp(-2 * np.abs(x))
+    e = np.exp(-2.0 * np.abs(x))
     return 4 * e / ((1 + e) * (1 + e))
 
 
 elementwise("sech2", partials=[lambda F, y, x: -2 * F.tanh(x) * y], written="sech²({x})", internal=True)
 
+# Slopes of functions that saturate, with the value at hand: over plain arrays that costs one product. Where
+# its digits have cancelled (a difference of numbers near 1, above 1e-3, has lost three of them) x gives them.
+
+
+def _exact_where(small: Any, slope: Any, x: Any, exact: Callable[[Any], Any]) -> Any:
+    """`slope`, a new array, and exact(x) where it is `small`."""
+    if not np.count_nonzero(small):
+        return slope
+    if not slope.ndim:
+        return exact(x)
+    slope[small] = exact(x[small])
+    return slope
+
+
+@plain
+def tanh_slope(x: Any, y: Any) -> Any:
+    """sech(x)² where y = tanh(x)."""
+    slope = 1.0 - y * y
+    return _exact_where(slope < 1e-3, slope, x, sech2)
+
+
+@plain
+def sigmoid_slope(x: Any, y: Any) -> Any:
+    """σ'(x) where y = σ(x)."""
+    rest = 1.0 - y
+    return y * _exact_where(rest < 1e-3, rest, x, lambda x: sigmoid(-x))
+
+
+composite("tanh_slope", value=lambda F, x, y: F.sech2(x), operands=2, written="sech²({x})", internal=True)
+composite("sigmoid_slope", value=lambda F, x, y: 0.25 * F.sech2(0.5 * x), operands=2, written="σ′({x})", internal=True)
+
 sinh = elementwise("sinh", partials=[lambda F, x: F.cosh(x)], example="sinh([0, 1]) -> [0, 1.175201]")
 cosh = elementwise("cosh", partials=[lambda F, x: F.sinh(x)], example="cosh([0, 1]) -> [1, 1.543081]")
-tanh = elementwise("tanh", partials=[lambda F, x: F.sech2(x)], example="tanh([0, 1]) -> [0, 0.761594]")
+tanh = elementwise("tanh", partials=[lambda F, y, x: F.tanh_slope(x, y)], example="tanh([0, 1]) -> [0, 0.761594]")
 arcsinh = elementwise(
     "arcsinh", partials=[lambda F, x: 1 / F.hypot(x, 1.0)], example="arcsinh([0, 1]) -> [0, 0.881374]"
 )
@@ -254,7 +286,7 @@ def sigmoid(x: Any) -> Any:
 
 
 sigmoid_ = elementwise(
-    "sigmoid", partials=[lambda F, x: 0.25 * F.sech2(0.5 * x)], example="sigmoid([0, 2]) -> [0.5, 0.880797]"
+    "sigmoid", partials=[lambda F, y, x: F.sigmoid_slope(x, y)], example="sigmoid([0, 2]) -> [0.5, 0.880797]"
 )
 
 

@@ -45,7 +45,7 @@ HOMES = {
 # Operations that rules use and programs do not see.
 INTERNAL = {
     "arithmetic": "share",
-    "elementwise": "cosquare indicator passes sech2",
+    "elementwise": "cosquare indicator passes sech2 sigmoid_slope tanh_slope",
     "special": "ndtr spherical_j trigamma",
     "reductions": "tied",
     "norms": "norm2 norm_p",
@@ -60,7 +60,7 @@ INTERNAL = {
 # Functions over plain arrays that rules and values use and NumPy does not have.
 PLAIN_FUNCTIONS = {
     "arithmetic": "share",
-    "elementwise": "cosquare indicator inside passes sech2 sigmoid softplus",
+    "elementwise": "cosquare indicator inside passes sech2 sigmoid sigmoid_slope softplus tanh_slope",
     "special": "digamma erf erfc erfinv gammaln ndtr polygamma spherical_j xlogy",
     "reductions": "tied",
     "softmax": "logsumexp softmax",

@@ -34,6 +34,8 @@ REPEATS = np.array([0, 2, 0, 0])
 
 # For operations that are not elementwise: operands (a shape is drawn from the operation's domain) and parameters.
 CASES: dict[str, list[tuple[list[Any], dict[str, Any]]]] = {
+    "tanh_slope": [([np.array([0.5, -9.0]), np.tanh(np.array([0.5, -9.0]))], {})],
+    "sigmoid_slope": [([np.array([0.5, 30.0]), 1 / (1 + np.exp([-0.5, -30.0]))], {})],
     "sum": [([(2, 3)], {}), ([(2, 3)], {"axis": 0}), ([(2, 3, 2)], {"axis": (0, -1), "keepdims": True}), ([()], {})],
     "mean": [([(2, 3)], {}), ([(2, 3)], {"axis": -1, "keepdims": True}), ([(2, 3, 2)], {"axis": (0, 2)})],
     "max": [([(2, 3)], {}), ([(2, 3)], {"axis": 1}), ([(2, 3)], {"axis": (0, 1), "keepdims": True})],
