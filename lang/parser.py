@@ -68,9 +68,19 @@ _lock = Lock()
 def parse(source: Source) -> syntax.Body:
     """The tree of a program. Errors: E1xx and E501, several at once."""
     with _lock:
-        if not _made:
-            _made.append(_Parser())
-        return _parse(_made[0], source)
+        return _parse(_the_parser(), source)
+
+
+def tokens(source: Source) -> list[Token]:
+    """The tokens of a program that parses, with _NEWLINE, _INDENT and _DEDENT where lines and blocks end."""
+    with _lock:
+        return _lexed(_the_parser(), source)[0]
+
+
+def _the_parser() -> _Parser:
+    if not _made:
+        _made.append(_Parser())
+    return _made[0]
 
 
 def _parse(parser: _Parser, source: Source) -> syntax.Body:
