@@ -102,6 +102,7 @@ class Primitive:
         concrete: bool = False,
         by_name: bool = False,
         view: bool = False,
+        reuse: Rule | None = None,
     ) -> None:
         self.name = name
         self.value = value
@@ -124,6 +125,7 @@ class Primitive:
         self.concrete = concrete
         self.by_name = by_name  # the value is the namespace's function of this name
         self.view = view
+        self.reuse = reuse
         self.partials = None if partials is None else tuple(partials)
         self.vjps = None if vjps is None else tuple(vjps)
         self.vjp = vjp
@@ -359,6 +361,7 @@ def primitive(
     outputs: int = 1,
     internal: bool = False,
     view: bool = False,
+    reuse: Rule | None = None,
 ) -> Primitive:
     """Register an operation that is not elementwise.
 
@@ -373,6 +376,8 @@ def primitive(
     dtype     the operands' dtypes and the statics → the dtype of y, or of each output; without it, what
               the operands' dtypes promote to
     view      y takes no memory of its own however large it is (broadcast_to)
+    reuse     (g, *operand shapes, *statics) → each operand's cotangent over plain arrays, the first one g itself,
+              which it may change: the vjps again, without a copy of g
     """
     count = operands if operands is not None else (len(vjps) if vjps is not None else 1)
     first = parameter_names(value)[1 : 1 + count]
@@ -400,6 +405,7 @@ def primitive(
         outputs=outputs,
         internal=internal,
         view=view,
+        reuse=reuse,
     )
     return register(op)
 

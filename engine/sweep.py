@@ -194,36 +194,40 @@ class _Sweep:
             node = entry[0]
             visit(node)
             if wary or node.marked:
-                self.look(node, entry[1])
+                self.look(node, entry[1], entry[2])
                 continue
             op = node.op
             back = op.back
             if back is None or entry[1].__class__ is Scattered:
-                self.step(op, node, entry[1])
+                self.step(op, node, entry[1], entry[2])
             else:
                 back(node, entry[1], bars, oldest, self)
 
-    def look(self, node: Node, g: Any) -> None:
+    def look(self, node: Node, g: Any, owned: bool) -> None:
         """Visit a node that may be a target, a leaf, released, overwritten, or where the walk stops."""
         if g.__class__ is Scattered:
-            g = g.dense()
+            g, owned = g.dense(), True
         if (node.id in self.targets) if self.targets is not None else (node.sink is not None):
             self.found[node.id] = node, (g.value if g.__class__ is Reached else g)
+            owned = False
         if node.op is None or node.id in self.stops:
             return
         if self.watch or node.saved.__class__ is Freed:
             _usable(node)
-        self.step(node.op, node, g)
+        self.step(node.op, node, g, owned)
 
-    def step(self, op: Primitive, node: Node, g: Any) -> None:
-        """Pull one cotangent through one operation."""
+    def step(self, op: Primitive, node: Node, g: Any, owned: bool) -> None:
+        """Pull one cotangent through one operation. owned: nothing else refers to g."""
         if op is OUTPUT:
             self.hand_over(node, g)
             return
         if op.back is None and op.straight:
             op.warm()
         if g.__class__ is Scattered:
-            g = g.dense()
+            g, owned = g.dense(), True
+        if op.reuse is not None and not self.wary and g.__class__ is ndarray and not (node.marked and node.traced):
+            self.rework(op, node, g if owned else g.copy())
+            return
         try:
             contributions = self.pull(op, node, g)
         except np.linalg.LinAlgError as error:
@@ -233,6 +237,21 @@ class _Sweep:
             self.observe(node, _unmasked(g), shown)
         for parent, c in contributions:
             self.add(parent, c)
+
+    def rework(self, op: Primitive, node: Node, g: Any) -> None:
+        """Pull a cotangent of the sweep's own, in place: the first operand's share is g itself, changed."""
+        assert op.reuse is not None
+        first, *others = zip(node.parents, op.reuse(g, *node.shapes, *node.statics), strict=True)
+        for parent, c in others:
+            if parent is not None and parent.id >= self.oldest:
+                self.add(parent, c)
+        parent, c = first
+        if parent is None or parent.id < self.oldest:
+            return
+        if parent.id in self.bars or c.dtype != parent.dtype:
+            self.add(parent, c)
+        else:
+            self.bars[parent.id] = [parent, c, True]
 
     def hand_over(self, node: Node, g: Any) -> None:
         """Put the cotangent of one output into the list that its operation's node collects."""

@@ -1,7 +1,12 @@
-"""What indices mean, for reading and for writing. A write makes a new array: variables hold values."""
+"""What indices mean, for reading and for writing.
+
+Variables hold values, so a write makes a new array; but where nothing else can see the old one it is
+made in the old one's place, so that writing the entries of a vector one by one is linear in time.
+"""
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,6 +162,39 @@ def written(x: Any, key: Any, value: Any, target: syntax.Index, place: Span) -> 
     except Exception as error:
         raise failed(error, "a write", span, spans) from None
     return placed(y, span)
+
+
+def write_variable(f: Frame, slot: int, key: Any, value: Any, target: syntax.Index, place: Span) -> NDArray:
+    """The variable in `slot` with its entries at `key` written, as `written`; the variable is about to be given that."""
+    x = f[slot]
+    if x.__class__ is NDArray and (value.__class__ is NDArray or value.__class__ in NUMBERS):
+        f[slot] = None  # so that whoever else refers to x is counted
+        if getrefcount(x) == _ALONE and _is_sole(x) and (x.dtype.kind == "f" or not _loses(x, value)):
+            from ndgrad.ops.indexing import overwrite
+
+            try:
+                return placed(overwrite(x, key, value), target.span)
+            except Exception:
+                pass  # `written` says what is wrong
+        f[slot] = x
+    return written(x, key, value, target, place)
+
+
+def _is_sole(x: NDArray) -> bool:
+    """Whether the array of `x` owns its memory, and no view, other array or recorded operation refers to it."""
+    data = x._data
+    return (
+        data.__class__ is np.ndarray and data.base is None and data.flags.writeable and getrefcount(data) == _ALONE + 1
+    )
+
+
+def _count_of_one() -> int:
+    """What getrefcount says of an object that only a local variable refers to; versions of Python differ."""
+    alone = object()
+    return getrefcount(alone)
+
+
+_ALONE = _count_of_one()
 
 
 def _loses(x: NDArray, value: Any) -> bool:

@@ -13,10 +13,10 @@ from ndgrad.lang import problems, syntax
 from ndgrad.lang.calls import returning
 from ndgrad.lang.conditions import compile_condition, condensed, text_of
 from ndgrad.lang.expressions import Expressions, operation
-from ndgrad.lang.indexing import compile_key, written
+from ndgrad.lang.indexing import compile_key, write_variable, written
 from ndgrad.lang.inputs import declared
 from ndgrad.lang.scopes import RESULT, STATE, Scope, assigned, target_names
-from ndgrad.lang.values import Frame, Run, described, failed, formatted, rows
+from ndgrad.lang.values import UNBOUND, Frame, Run, described, failed, formatted, rows
 from ndgrad.ndarray import NDArray
 from ndgrad.ops import find
 
@@ -69,15 +69,28 @@ class Compiler(Expressions):
                 key = compile_key(self, target.key)
                 read = self.compile(inside)
                 store = self.store(inside, place, text)
+                if isinstance(inside, syntax.Name):
+                    slot = self.slot(inside.name)
+
+                    def write(f: Frame, value: Any) -> None:
+                        if f[slot] is UNBOUND:
+                            read(f)
+                        store(f, write_variable(f, slot, key(f), value, target, place))
+
+                    return write
                 return lambda f, value: store(f, written(read(f), key(f), value, target, place))
             case _:
                 raise AssertionError(target)
 
-    def _store_name(self, name: str, span: Span, text: str) -> Store:
+    def slot(self, name: str) -> int:
+        """The place in the frame of a name that this scope gives values to."""
         found = self.scope.find(name)
         assert found is not None
         assert found[0] == 0
-        slot = found[1]
+        return found[1]
+
+    def _store_name(self, name: str, span: Span, text: str) -> Store:
+        slot = self.slot(name)
         if self.traced:
 
             def record(f: Frame, value: Any) -> None:
@@ -114,9 +127,7 @@ class Compiler(Expressions):
         text = condensed(node.value.span.text)
         final = self.final(node, [name for target in node.targets for name in target_names(target)])
         if len(node.targets) == 1 and isinstance(node.targets[0], syntax.Name) and not self.traced and not final:
-            found = self.scope.find(node.targets[0].name)
-            assert found is not None
-            slot = found[1]
+            slot = self.slot(node.targets[0].name)
 
             def direct(f: Frame) -> None:
                 f[slot] = value(f)
@@ -175,18 +186,35 @@ class Compiler(Expressions):
             assert index is not None
             call = index.call
 
-            def entry(f: Frame) -> None:
-                x = read(f)
-                k = key(f)
+            def changed_entry(f: Frame, x: Any, k: Any) -> Any:
+                if not isinstance(x, NDArray):
+                    return 0  # the write says what is wrong
                 try:
-                    old = call(x, k) if isinstance(x, NDArray) else x
+                    old = call(x, k)
                 except Exception as error:
                     raise failed(error, "an index", target.span, (target.value.span,)) from None
-                store(f, written(x, k, work(old, value(f)) if isinstance(x, NDArray) else 0, target, place))
+                return work(old, value(f))
+
+            if isinstance(target.value, syntax.Name):
+                slot = self.slot(target.value.name)
+
+                def entry(f: Frame) -> None:
+                    k = key(f)
+                    made = changed_entry(f, read(f), k)
+                    store(f, write_variable(f, slot, k, made, target, place))
+                    if final:
+                        final(f)
+
+                return entry
+
+            def inner_entry(f: Frame) -> None:
+                x = read(f)
+                k = key(f)
+                store(f, written(x, k, changed_entry(f, x, k), target, place))
                 if final:
                     final(f)
 
-            return entry
+            return inner_entry
         current = self.compile(target)
         keep = self.store(target, place, text)
         changed = self.apply(node.operator, current, value, syntax.Binary(span, node.operator, target, node.value))
@@ -331,9 +359,7 @@ class Compiler(Expressions):
     def define(self, node: syntax.Define) -> Run:
         local = tuple(assigned(node.body))
         make = self.function(node.name, node.parameters, lambda inner: returning(inner.block(node.body)), local)
-        found = self.scope.find(node.name)
-        assert found is not None
-        slot = found[1]
+        slot = self.slot(node.name)
 
         def run(f: Frame) -> None:
             f[slot] = make(f)

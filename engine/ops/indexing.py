@@ -9,7 +9,8 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import first
-from ndgrad.namespace import plain, unbroadcast
+from ndgrad.apply import attach
+from ndgrad.namespace import PLAIN, plain, unbroadcast
 from ndgrad.ndarray import NDArray
 from ndgrad.primitive import Primitive, primitive
 from ndgrad.sweep import Scattered
@@ -170,6 +171,14 @@ def _written_value_vjp(F: Any, g: Any, value_shape: Any, x_shape: Any, key: Any)
     return unbroadcast(taken, value_shape, F)
 
 
+def _written_reusing(g: Any, x_shape: Any, value_shape: Any, key: Any) -> tuple[Any, Any]:
+    taken = _written_value_vjp(PLAIN, g, value_shape, x_shape, key)
+    if isinstance(taken, np.ndarray):
+        taken = taken.copy()  # it may be a view of g
+    g[key] = 0
+    return g, taken
+
+
 written = primitive(
     "written",
     value=lambda F, x, value, key: F.update_plain(x, value, plain_key(key)),
@@ -180,9 +189,27 @@ written = primitive(
     dtype=first,
     written="{x} with [{key}] = {value}",
     internal=True,
+    reuse=_written_reusing,
 )
 
 
 def update(x: Any, key: Any, value: Any) -> NDArray:
     """A new array in which x[key] is `value`. The overwritten entries get no gradient, the value gets its slice."""
     return written.call(x, value, plain_key(key))  # type: ignore[no-any-return]
+
+
+def overwrite(x: NDArray, key: Any, value: Any) -> NDArray:
+    """As `update`, but in x's own buffer: only for an x that nothing else refers to, and that is not used again.
+
+    x owns its buffer; x and value are plain or recorded arrays, not traced ones. Errors as for `update`,
+    and x is then as it was.
+    """
+    key = plain_key(key)
+    data = x._data
+    given = value._data if isinstance(value, NDArray) else value
+    try:
+        data[key] = given
+    except Exception:
+        return update(x, key, value)  # which says what is wrong
+    parents = x._node, value._node if isinstance(value, NDArray) else None
+    return attach(written, data, (x, value), (data, given), parents, (key,))  # type: ignore[no-any-return]
