@@ -165,7 +165,7 @@ def written(x: Any, key: Any, value: Any, target: syntax.Index, place: Span) -> 
 
 
 def write_variable(f: Frame, slot: int, key: Any, value: Any, target: syntax.Index, place: Span) -> NDArray:
-    """The variable in `slot` with its entries at `key` written, as `written`; the variable is about to be given that."""
+    """The variable in `slot` with its entries at `key` written, as `written`; it is about to be given that."""
     x = f[slot]
     if x.__class__ is NDArray and (value.__class__ is NDArray or value.__class__ in NUMBERS):
         f[slot] = None  # so that whoever else refers to x is counted

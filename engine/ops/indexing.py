@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.dtypes import first
 from ndgrad.apply import attach
+from ndgrad.dtypes import first
 from ndgrad.namespace import PLAIN, plain, unbroadcast
 from ndgrad.ndarray import NDArray
 from ndgrad.primitive import Primitive, primitive
