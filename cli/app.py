@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 Action = TypeVar("Action", bound=Callable[..., None])
-COMMANDS = ("run", "eval", "explain")
+COMMANDS = ("run", "eval", "explain", "fmt", "help")
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Examples:\n\nndgrad eval 'x ** 2 + x' -i x=3 --grad x\n\nndgrad run samples/chain.nd --grad x"
 
@@ -64,12 +64,15 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def single(help: str, *examples: str) -> tuple[typer.Typer, Callable[[Action], Action]]:
-    """The application of one command, and the decorator for its function."""
+def single(help: str, *examples: str, bare: bool = False) -> tuple[typer.Typer, Callable[[Action], Action]]:
+    """The application of one command, and the decorator for its function.
+
+    bare: whether the command has a meaning without arguments; else its help is shown then.
+    """
     app = typer.Typer(add_completion=False, rich_markup_mode=markup())
     epilog = "Examples:\n\n" + "\n\n".join(examples)
     return app, app.command(
-        cls=Command, context_settings=dict(SETTINGS), help=help, epilog=epilog, no_args_is_help=True
+        cls=Command, context_settings=dict(SETTINGS), help=help, epilog=epilog, no_args_is_help=not bare
     )
 
 
