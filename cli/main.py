@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ndgrad.cli.session import Session
     from ndgrad.errors import Error
 
-DONE, AT_FAULT, USAGE, LIMIT, BUG, INTERRUPTED = 0, 1, 2, 4, 70, 130
+DONE, AT_FAULT, USAGE, CHECK_FAILED, LIMIT, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ STYLES = {
     "frame": "34",
     "help": "36",
     "name": "1;36",
+    "added": "32",
+    "removed": "31",
     "faint": "2",
     "title": "1",
 }
