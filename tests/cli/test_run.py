@@ -337,24 +337,24 @@ def test_wrong_usage_is_one_clear_line(ndgrad: Run, arguments: list[str], expect
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", expected + "\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["eval"], ["explain"]])
+@pytest.mark.parametrize("arguments", [[], ["run"], ["eval"], ["explain"], ["fmt"]])
 def test_no_arguments_show_the_help(ndgrad: Run, arguments: list[str]) -> None:
     ran = ndgrad(*arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(" ".join(["Usage: ndgrad", *arguments, "[OPTIONS]"]))
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["eval"], ["explain"]])
+@pytest.mark.parametrize("arguments", [[], ["run"], ["eval"], ["explain"], ["fmt"]])
 def test_help_is_plain_in_a_pipe_and_ends_with_examples(ndgrad: Run, arguments: list[str]) -> None:
     short, long = ndgrad(*arguments, "-h"), ndgrad(*arguments, "--help")
     assert short.stdout == long.stdout
     assert short.returncode == 0
-    assert re.findall(r"^  ndgrad (run|eval|explain) ", short.stdout, re.MULTILINE)[1:]
+    assert re.findall(r"^  ndgrad (run|eval|explain|fmt) ", short.stdout, re.MULTILINE)[1:]
     assert max(map(len, short.stdout.splitlines())) <= 80
     assert "\x1b" not in short.stdout
 
 
-@pytest.mark.parametrize("name", ["run", "eval", "explain"])
+@pytest.mark.parametrize("name", ["run", "eval", "explain", "fmt"])
 def test_the_examples_of_the_help_run_as_they_stand(ndgrad: Run, shell: Shell, name: str) -> None:
     text = ndgrad(name, "-h").stdout
     for example in re.findall(r"^  (ndgrad .*)$", text[text.index("Examples:") :], re.MULTILINE):
@@ -436,6 +436,7 @@ def test_a_stream_without_unicode_gets_ascii(ndgrad: Run) -> None:
         (["--version"], {"lark", "rich", "scipy", "sympy", "typer", "numpy"}),
         (["--help"], {"lark", "rich", "scipy", "sympy", "numpy"}),
         (["run", "--help"], {"lark", "rich", "scipy", "sympy", "numpy"}),
+        (["fmt", "--check", "samples"], {"rich", "scipy", "sympy", "numpy"}),
         (["run", "samples/chain.nd", "--grad", "x"], {"lark", "rich", "scipy", "sympy", "dataclasses"}),
         (["run", "samples/head.nd", "-i", "x=samples/x.npy", "--grad", "x", "--format", "npy"],
          {"lark", "rich", "scipy", "sympy"}),
