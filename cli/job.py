@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems
@@ -10,7 +13,30 @@ from ndgrad.cli.writing.places import guard
 from ndgrad.frozen import Frozen
 
 if TYPE_CHECKING:
+    from ndgrad.errors import Error
     from ndgrad.lang.program import Program, Result
+
+
+class Limits(Frozen):
+    """What the run may take, as written on the command line; None for the language's own limits."""
+
+    max_steps: int | None = None
+    max_memory: str | None = None
+    timeout: float | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """As `Program.run` takes them; the process is held to the memory at once. Stops on wrong usage."""
+        from ndgrad.lang.limits import confine
+
+        memory = None if self.max_memory is None else _bytes(self.max_memory)
+        confine(memory)
+        watched = memory is not None or self.timeout is not None
+        return {
+            **({} if self.max_steps is None else {"max_steps": self.max_steps}),
+            **({} if memory is None else {"max_memory": memory}),
+            **({} if self.timeout is None else {"timeout": self.timeout}),
+            **({"abandon": _abandoned()} if watched else {}),
+        }
 
 
 class Job(Frozen):
@@ -22,7 +48,7 @@ class Job(Frozen):
     head: str | None
     of: str | None
     dtype: str | None
-    max_steps: int | None = None
+    limits: Limits = Limits()
     is_text: bool = False
 
     @property
@@ -42,7 +68,6 @@ class Job(Frozen):
         values = _values(self.inputs)
         head = None if self.head is None else _value(self.head, "--head")
         bound_by = {name: f"-i {name}={_shortened(text)}" for name, text in self.inputs}
-        limits: dict[str, Any] = {} if self.max_steps is None else {"max_steps": self.max_steps}
         gc.freeze()  # main() started without it
         gc.enable()
         made = program.run(
@@ -53,7 +78,7 @@ class Job(Frozen):
             dtype=self.dtype,
             trace=trace,
             bound_by=bound_by,
-            **limits,
+            **self.limits.arguments(),
         )
         if made.warnings:
             show(made.warnings)
@@ -89,7 +114,7 @@ def asked(
     head: str | None,
     of: str | None,
     dtype: str | None,
-    max_steps: int | None = None,
+    limits: Limits | None = None,
     is_text: bool = False,
 ) -> Job:
     """The job that a command's arguments describe. Stops on wrong usage."""
@@ -106,7 +131,7 @@ def asked(
     wanted = [name.strip() for several in grad or () for name in several.split(",")]
     if not all(wanted):
         problems.usage("--grad needs a name")
-    return Job(program, pairs, tuple(dict.fromkeys(wanted)), head, of, dtype, max_steps, is_text)
+    return Job(program, pairs, tuple(dict.fromkeys(wanted)), head, of, dtype, limits or Limits(), is_text)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -115,6 +140,34 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not name.isidentifier() or not value.strip():
         problems.usage(f"-i {text}: an input is given as NAME=VALUE")
     return name, value
+
+
+def _bytes(text: str) -> int:
+    """`500M`, `2G`, `1.5GiB`, `1000000` in bytes; the units are powers of 1024."""
+    import re
+
+    found = re.fullmatch(r"\s*(\d+\.?\d*)\s*([kmgt]?)(?:i?b)?\s*", text, re.IGNORECASE)
+    size = 0 if found is None else int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+    if not size:
+        problems.usage(f"--max-memory {text}: a size is a number of bytes, or one with a unit: 500M, 2G")
+    return size
+
+
+def _abandoned() -> Callable[[Error], None]:
+    """What ends the process where a run over its limit is inside an operation that cannot be interrupted."""
+    from ndgrad.cli.session import current
+
+    session = current()
+
+    def abandon(error: Error) -> None:
+        from ndgrad.cli.main import reported
+
+        code = reported(error, session)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    return abandon
 
 
 def _values(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:

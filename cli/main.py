@@ -56,10 +56,11 @@ def _answered(arguments: list[str]) -> int:
     import typer
 
     from ndgrad.cli.app import command
-    from ndgrad.cli.session import Session
+    from ndgrad.cli.session import Session, begin
     from ndgrad.errors import Error
 
     session = Session(debug="--debug" in arguments)
+    begin(session)
     try:
         try:
             code = command().main(args=arguments, prog_name="ndgrad", standalone_mode=False, obj=session)
@@ -69,7 +70,7 @@ def _answered(arguments: list[str]) -> int:
                 _traceback()
             raise
     except Error as error:
-        return _reported(error, session)
+        return reported(error, session)
     except typer.TyperException as error:
         return _misused(error)
     except SystemExit as exit:
@@ -85,7 +86,8 @@ def _answered(arguments: list[str]) -> int:
         return _bug(error, session)
 
 
-def _reported(error: Error, session: Session) -> int:
+def reported(error: Error, session: Session) -> int:
+    """Show an error where the session wants it; its exit code."""
     from ndgrad.cli.drawing import show, write_json
 
     try:

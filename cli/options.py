@@ -109,4 +109,25 @@ MaxSteps = Annotated[
         show_default=False,
     ),
 ]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="Stop where more memory would be in use: 500M, 2G; what the machine has unless given.",
+        rich_help_panel=LIMITS,
+        show_default=False,
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.0,
+        help="Stop after so many seconds; never unless given.",
+        rich_help_panel=LIMITS,
+        show_default=False,
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Python tracebacks.", rich_help_panel=OUTPUT)]

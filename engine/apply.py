@@ -15,6 +15,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.errors import Error
+from ndgrad.memory import SHARE
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REQUIRED, Primitive, primitive
@@ -52,16 +53,18 @@ def _is_written(value: Any) -> bool:
 
 def fault(op: Primitive, error: Exception, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Exception:
     """What NumPy's exception means for the user of `op`. Returns the error to raise."""
-    if isinstance(error, (Error, RecursionError, MemoryError, KeyboardInterrupt)):
+    if isinstance(error, (Error, RecursionError, KeyboardInterrupt)):
         return error
     from ndgrad.shapes import Undetermined, infer
 
     try:
-        infer(op, operands, statics)
+        made = infer(op, operands, statics)
     except Error as better:
         return better
     except Undetermined:
-        pass
+        made = None
+    if isinstance(error, MemoryError):
+        return error if made is None or isinstance(made, tuple) else problems.too_large(made.shape, made.nbytes)
     return unexplained(op, error, tuple(operands[0]) if op.variadic else operands)
 
 
@@ -273,9 +276,13 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Apply `op` to any operands it takes: traced ones, lists, several outputs, statics."""
     operands, statics = bind(op, args, named)
     if STATE.max_bytes is not None:
-        from ndgrad.shapes import within_memory
+        extent = _extent(operands) * _extent(statics)
+        if op.composite or not op.arity:
+            extent *= extent  # diag of a vector, eye of a number
+        if 16 * SHARE * extent > STATE.max_bytes:  # else there is no need to ask for the shape
+            from ndgrad.shapes import within_memory
 
-        within_memory(op, operands, statics)
+            within_memory(op, operands, statics)
     given: tuple[Any, ...]
     if not op.variadic and any(isinstance(x, (list, tuple)) for x in operands):
         operands = tuple(_stacked(x) for x in operands)
@@ -300,6 +307,24 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     except Exception as error:
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     return attach(op, y, given, data, parents, statics)
+
+
+def _extent(values: Any) -> float:
+    """The product of the sizes of arrays and of the numbers in `values`: hardly an operation makes more entries."""
+    extent = 1.0
+    for x in values:
+        kind = x.__class__
+        if kind is int or kind is float:
+            size = abs(x)
+            if 0 < size < 1:
+                size = 1 / size  # the step of a range
+        elif kind is tuple or kind is list:
+            size = _extent(x)
+        else:
+            size = getattr(x, "size", 1)
+        if size > 1:
+            extent *= size
+    return extent
 
 
 def _stacked(x: Any) -> Any:

@@ -164,13 +164,18 @@ def not_differentiable(op: str, reason: str) -> GradientError:
     return GradientError(Diagnostic("E406", f"`{op}` has no derivative: {reason}"))
 
 
-def too_large(shape: Shape, needed: int, limit: int) -> LimitError:
-    """E502: an array that would take more memory than one may."""
-    message = f"an array of shape {shown(shape)} needs {_gib(needed)} GiB; the limit is {_gib(limit)} GiB"
+def too_large(shape: Shape, needed: int, limit: int | None = None) -> LimitError:
+    """E502: an array that would take more memory than there is, or than one may."""
+    known = "there is not so much memory left" if limit is None else f"the limit is {shown_bytes(limit)} in all"
     cure = "compute it in parts, or reduce before broadcasting"
-    return LimitError(Diagnostic("E502", message, help=cure))
+    return LimitError(
+        Diagnostic("E502", f"an array of shape {shown(shape)} needs {shown_bytes(needed)}; {known}", help=cure)
+    )
 
 
-def _gib(count: int) -> str:
-    """Bytes in GiB, to three digits."""
-    return f"{count / 2**30:.3g}" if count < 1000 * 2**30 else f"{count / 2**30:.0f}"
+def shown_bytes(count: int) -> str:
+    """A number of bytes in the largest unit that leaves at least one, to three digits."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}" if count < 1000 * size else f"{count / size:.0f} {unit}"
+    return f"{count} bytes"

@@ -17,6 +17,7 @@ import numpy as np
 from ndgrad import problems
 from ndgrad.apply import bind, plain_operand, unexplained
 from ndgrad.errors import Error
+from ndgrad.memory import SHARE, used_memory
 from ndgrad.namespace import PLAIN
 from ndgrad.ndarray import NDArray
 from ndgrad.primitive import Primitive
@@ -175,8 +176,8 @@ def infer(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...] = (
     """The shape and dtype of op(operands, statics): an Abstract, or a tuple of them for several outputs.
 
     operands: Abstract or plain arrays and numbers (for a variadic operation a sequence of them).
-    Raises the error that the call would raise for these shapes and dtypes (E502 for an array beyond
-    STATE.max_bytes), or Undetermined where the shape depends on values.
+    Raises the error that the call would raise for these shapes and dtypes (E502 for an array that would
+    take the process beyond STATE.max_bytes), or Undetermined where the shape depends on values.
     """
     if op.gathers:
         subscripts, *rest = statics
@@ -192,11 +193,16 @@ def infer(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...] = (
     if op.composite:
         return _composite(op, operands, statics)
     made = _elementwise(op, operands, statics) if op.elementwise else _by_rule(op, operands, statics)
-    if STATE.max_bytes is not None and not op.view:
+    if STATE.max_bytes is not None:
         for part in made if isinstance(made, tuple) else (made,):
-            if part.nbytes > STATE.max_bytes:
-                raise problems.too_large(part.shape, part.nbytes, STATE.max_bytes)
+            _allow(part, op.view, STATE.max_bytes)
     return made
+
+
+def _allow(y: Abstract, view: bool, limit: int) -> None:
+    """Refuse an array that would take the process beyond the limit, or a view that no one could run through. E502."""
+    if y.nbytes > limit / SHARE and y.nbytes > (limit * SHARE if view else limit - used_memory()):
+        raise problems.too_large(y.shape, y.nbytes, limit)
 
 
 def _entries(op: Primitive, items: Any) -> tuple[Any, ...]:
@@ -327,7 +333,7 @@ def _for_composite(op: Primitive, x: Any) -> Any:
 
 
 def within_memory(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> None:
-    """Refuse what would make an array beyond STATE.max_bytes (E502). Other errors are left to the call."""
+    """Refuse an array that would take the process beyond STATE.max_bytes (E502). Other errors are left to the call."""
     from ndgrad.errors import LimitError
 
     try:

@@ -38,7 +38,7 @@ class State(threading.local):
     float_dtype: np.dtype[Any] = np.dtype(np.float32)
     kinks: str = "min-norm"  # whose convention holds where a derivative does not exist
     leaves: Any = None  # the arrays with attach_grad, weakly held
-    max_bytes: int | None = None  # the largest array that an operation may make, None for any
+    max_bytes: int | None = None  # the memory that the process may have in use, None for any
     traces: int = 0  # how many tracing transformations (jvp, vmap) are open in this thread
 
 

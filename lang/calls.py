@@ -9,6 +9,7 @@ import numpy as np
 from ndgrad.errors import Span
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.builtins import DTYPES
+from ndgrad.lang.limits import stop
 from ndgrad.lang.scopes import FIRST, RESULT
 from ndgrad.lang.scopes import STATE as RUN
 from ndgrad.lang.values import (
@@ -158,7 +159,7 @@ def invoke(function: Function, values: list[Any], state: Any, span: Span) -> Any
     """Run a function of the program with one value per parameter. E503, E504."""
     state.steps -= 1
     if state.steps < 0:
-        raise problems.raised(problems.too_many_steps(span, state.limit))
+        raise stop(state, span)
     state.depth += 1
     if state.depth > CALL_LIMIT:
         raise problems.raised(problems.recursion_too_deep(span, function.name, CALL_LIMIT))

@@ -67,9 +67,9 @@ class Path:
 
     def note(self, span: Span, kind: str, taken: bool, compared: Any, rounds: int | None = None) -> None:
         """Record one decision at the condition written at `span`."""
-        seen = self.places.get(span.start)
+        seen = self.places.get(id(span))
         if seen is None:
-            seen = self.places[span.start] = [0, None, None]
+            seen = self.places[id(span)] = [0, None, None]
         if seen[0] < KEPT:
             seen[0] += 1
             self.passes.append(Pass(span, kind, taken, compared, rounds))

@@ -15,6 +15,7 @@ from ndgrad.lang.conditions import compile_condition, condensed, text_of
 from ndgrad.lang.expressions import Expressions, operation
 from ndgrad.lang.indexing import compile_key, write_variable, written
 from ndgrad.lang.inputs import declared
+from ndgrad.lang.limits import stop
 from ndgrad.lang.scopes import RESULT, STATE, Scope, assigned, target_names
 from ndgrad.lang.values import UNBOUND, Frame, Run, described, failed, formatted, rows
 from ndgrad.ndarray import NDArray
@@ -316,7 +317,7 @@ class Compiler(Expressions):
                     break
                 state.steps -= 1
                 if state.steps < 0:
-                    raise problems.raised(problems.too_many_steps(span, state.limit))
+                    raise stop(state, span, f"after {rounds} rounds of this loop: {text_of(compared)}")
                 rounds += 1
                 signal = body(f)
                 if signal is BREAK or signal is RETURN:
@@ -335,7 +336,7 @@ class Compiler(Expressions):
             for value in rows(iterable(f), place):
                 state.steps -= 1
                 if state.steps < 0:
-                    raise problems.raised(problems.too_many_steps(place, state.limit))
+                    raise stop(state, place)
                 store(f, value)
                 signal = body(f)
                 if signal is not None:

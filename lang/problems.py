@@ -19,6 +19,7 @@ from ndgrad.errors import (
     Span,
     SyntaxError_,
 )
+from ndgrad.problems import shown_bytes
 
 _KINDS: dict[str, type[Error]] = {
     "1": SyntaxError_,
@@ -414,11 +415,27 @@ def recursion_too_deep(span: Span | None, name: str, limit: int) -> Diagnostic:
     )
 
 
-def too_many_steps(span: Span, limit: int) -> Diagnostic:
+def too_many_steps(span: Span | None, limit: int, remark: str) -> Diagnostic:
     """E504: the run takes more rounds and calls than allowed."""
-    labels = (Label(span, "running here when it was stopped"),)
     cure = "does the loop end? --max-steps raises the limit"
-    return Diagnostic("E504", f"the run was stopped after {limit} rounds and calls", labels, cure)
+    return Diagnostic("E504", f"the run was stopped after {limit} rounds and calls", _stopped_at(span, remark), cure)
+
+
+def out_of_time(span: Span | None, seconds: float, remark: str) -> Diagnostic:
+    """E505: the run takes longer than allowed."""
+    message = f"the run was stopped after {seconds:g} {'second' if seconds == 1 else 'seconds'}"
+    return Diagnostic("E505", message, _stopped_at(span, remark), "--timeout raises the limit")
+
+
+def memory_used_up(span: Span | None, limit: int, remark: str) -> Diagnostic:
+    """E502: a run has gathered more memory than allowed, array by array."""
+    cure = "--max-memory raises the limit; what a gradient needs of a loop is kept until its end"
+    message = f"the run was stopped: it has more than {shown_bytes(limit)} of memory in use"
+    return Diagnostic("E502", message, _stopped_at(span, remark), cure)
+
+
+def _stopped_at(span: Span | None, remark: str) -> tuple[Label, ...]:
+    return () if span is None else (Label(span, remark or "running here when it was stopped"),)
 
 
 # E6xx: files and input values

@@ -76,6 +76,9 @@ class Program:
         trace: bool = False,
         bound_by: Mapping[str, str] | None = None,
         max_steps: int = MAX_STEPS,
+        max_memory: int | None = None,
+        timeout: float | None = None,
+        abandon: Callable[[Error], None] | None = None,
         show: Callable[[str], None] | None = None,
     ) -> Result:
         """Run the program.
@@ -87,10 +90,28 @@ class Program:
         dtype      the default float, float64 unless given
         trace      record every assignment, for `Result.trace` and `Result.derivation`
         bound_by   how each input was given, for messages
+        max_steps  rounds of loops and calls that the run may take
+        max_memory bytes of memory that the process may have in use, the machine's unless given
+        timeout    seconds that the run may take, any time unless given
+        abandon    called with the error, in another thread, where a run over its limit is stuck in an operation
         show       where `print` goes, standard error unless given
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
-        run = Run(self, dict(inputs or {}), grad, head, of, dtype, trace, dict(bound_by or {}), max_steps, show)
+        run = Run(
+            self,
+            dict(inputs or {}),
+            grad,
+            head,
+            of,
+            dtype,
+            trace,
+            dict(bound_by or {}),
+            max_steps,
+            show,
+            max_memory,
+            timeout,
+            abandon,
+        )
         try:
             return _deep(run.go)
         except Error as error:

@@ -18,6 +18,7 @@ from ndgrad.lang.checker import unknown
 from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.inputs import taken, track
 from ndgrad.lang.interpreter import tail_of
+from ndgrad.lang.limits import Watch, bounded, stop
 from ndgrad.lang.scopes import Scope, target_names
 from ndgrad.lang.state import State
 from ndgrad.lang.values import NUMBERS, UNBOUND, described, operand, shown_shape
@@ -83,6 +84,9 @@ class Run:
         bound_by: dict[str, str],
         max_steps: int,
         show: Callable[[str], None] | None,
+        max_memory: int | None = None,
+        timeout: float | None = None,
+        abandon: Callable[[Error], None] | None = None,
     ) -> None:
         self.program = program
         self.checked = program.checked
@@ -93,6 +97,9 @@ class Run:
         self.trace = trace
         self.bound_by = bound_by
         self.max_steps = max_steps
+        self.max_memory = max_memory
+        self.timeout = timeout
+        self.abandon = abandon
         self.show = show or _to_standard_error
         self.warnings: list[Diagnostic] = []
         self.grad = (grad,) if isinstance(grad, str) else tuple(dict.fromkeys(grad))
@@ -113,6 +120,7 @@ class Run:
             scopes.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             scopes.enter_context(autograd.default_dtype(self.dtype or "float64"))
+            scopes.enter_context(bounded(self.max_memory))
             given = {
                 name: taken(name, value, self.dtype, self.span_of(name), self.bound_by.get(name))
                 for name, value in self.inputs.items()
@@ -122,11 +130,15 @@ class Run:
                 scopes.enter_context(autograd.record())
             if self.trace:
                 scopes.enter_context(autograd.keep_values())
-            state, frame, scope = self.evaluate(given, wanted)
+            state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
+            scopes.enter_context(Watch(state, self.timeout, self.max_memory, self.abandon))
+            frame, scope = self.evaluate(state, given, wanted)
             outputs = self.outputs(state, frame, scope)
             of, y, span = self.differentiated(state, frame, scope, outputs)
             head = None if y is None else self.head_for(of or "", y, span)
             grads = self.gradients(wanted, state, of, y, head, span)
+        if state.stopped is not None:
+            raise stop(state, None)
         bindings = self.bindings(state)
         shown = {name: np.array(plain(value)) for name, (value, _) in outputs.items()}
         arrays = {name: np.array(plain(g)) for name, g in grads.items()}
@@ -168,9 +180,8 @@ class Run:
                 wanted.append(name)
         return tuple(wanted)
 
-    def evaluate(self, given: dict[str, NDArray], wanted: tuple[str, ...]) -> tuple[State, list[Any], Scope]:
+    def evaluate(self, state: State, given: dict[str, NDArray], wanted: tuple[str, ...]) -> tuple[list[Any], Scope]:
         """Run the program's statements."""
-        state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
         scope, run = self.program.compiled(frozenset(given), self.trace)
         frame: list[Any] = [None, state, None, *[UNBOUND] * len(scope.places)]
         for name, value in given.items():
@@ -184,7 +195,7 @@ class Run:
             if state.bindings is not None:
                 state.bind(name, value, self.span_of(name) or Span(self.program.source, 0, 0), "")
         run(frame)
-        return state, frame, scope
+        return frame, scope
 
     # After
 
@@ -286,7 +297,17 @@ class Run:
         """The derivation from a new run, recorded."""
         names = tuple(dict.fromkeys((*self.grad, name)))
         made = self.program.run(
-            self.inputs, names, self.head, self.of, self.dtype, True, self.bound_by, self.max_steps, _nowhere
+            self.inputs,
+            names,
+            self.head,
+            self.of,
+            self.dtype,
+            trace=True,
+            bound_by=self.bound_by,
+            max_steps=self.max_steps,
+            max_memory=self.max_memory,
+            timeout=self.timeout,
+            show=_nowhere,
         )
         return made.derivation(name)
 
@@ -322,7 +343,8 @@ class Run:
         run = Run(self.program, inputs, (), None, of, self.dtype, False, {}, self.max_steps, _nowhere)
         with np.errstate(all="ignore"), autograd.pause(), autograd.default_dtype(self.dtype or "float64"):
             given = {n: taken(n, v, self.dtype, None, None) for n, v in inputs.items()}
-            state, frame, scope = run.evaluate(given, ())
+            state = State(given, frozenset(), self.max_steps, _nowhere, {}, traced=False)
+            frame, scope = run.evaluate(state, given, ())
             outputs = run.outputs(state, frame, scope)
             _, y, _ = run.differentiated(state, frame, scope, outputs)
         assert y is not None

@@ -15,6 +15,7 @@ class State:
 
     given        values bound by the caller, by name; inputs, the arrays made of them
     wanted       names to differentiate by
+    stopped      what ended the run from outside, and its limit: ("time", seconds) or ("memory", bytes)
     outputs      what `output` showed, by name, with the place
     last         names and values of the last statement, where there is no output
     sizes        what the names in the shapes of inputs stand for, with the place
@@ -34,6 +35,7 @@ class State:
         "show",
         "sizes",
         "steps",
+        "stopped",
         "times",
         "wanted",
     )
@@ -50,6 +52,7 @@ class State:
         self.given = given
         self.wanted = wanted
         self.limit = self.steps = limit
+        self.stopped: tuple[str, float] | None = None
         self.show = show
         self.bound_by = bound_by
         self.depth = 0

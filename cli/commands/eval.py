@@ -27,13 +27,15 @@ def eval(
     output: options.Output = None,
     precision: options.Precision = None,
     max_steps: options.MaxSteps = None,
+    max_memory: options.MaxMemory = None,
+    timeout: options.Timeout = None,
     debug: options.Debug = False,
 ) -> None:
-    from ndgrad.cli.job import asked
+    from ndgrad.cli.job import Limits, asked
     from ndgrad.cli.writing import Report, chosen, write
     from ndgrad.cli.writing.places import Place
 
     context.obj.errors_as_json = format == "json"
-    job = asked(text, inputs, grad, head, of, dtype, max_steps, is_text=True)
+    job = asked(text, inputs, grad, head, of, dtype, Limits(max_steps, max_memory, timeout), is_text=True)
     kind = chosen(format, output, len(job.grad))
     write(Report(job.result(output), job.name, precision), kind, Place(output))

@@ -39,14 +39,16 @@ def explain(
     format: Format = None,
     precision: options.Precision = None,
     max_steps: options.MaxSteps = None,
+    max_memory: options.MaxMemory = None,
+    timeout: options.Timeout = None,
     debug: options.Debug = False,
 ) -> None:
     from ndgrad.cli import problems
     from ndgrad.cli.explaining import write
-    from ndgrad.cli.job import asked
+    from ndgrad.cli.job import Limits, asked
 
     context.obj.errors_as_json = format == "json"
-    job = asked(program, inputs, grad, head, of, dtype, max_steps)
+    job = asked(program, inputs, grad, head, of, dtype, Limits(max_steps, max_memory, timeout))
     if not job.grad:
         problems.usage("explain needs --grad NAME: the input to differentiate by")
     result = job.result(trace=True)
