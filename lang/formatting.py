@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lark import Token
 
 _TRIVIA = re.compile(r"#[^\n]*|\\[\t \f]*\n|\n")
-_MADE = ("_NEWLINE", "_INDENT", "_DEDENT")
 _BLOCKS = frozenset({"IF", "ELIF", "ELSE", "WHILE", "FOR", "DEF"})
 
 

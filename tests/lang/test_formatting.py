@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import random
 import re
 from pathlib import Path
@@ -239,6 +240,32 @@ def test_samples(path: Path) -> None:
     obeys_the_laws(path.read_text("utf-8"))
 
 
+def programs_in_tests() -> list[str]:
+    """Every text in the tests of the language that is a program of some length, besides those of this file."""
+    texts = {
+        node.value
+        for path in Path(__file__).parent.glob("test_*.py")
+        if path.name != Path(__file__).name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " = " in node.value
+    }
+    return sorted(text for text in texts if len(text) < 5000 and is_program(text))
+
+
+def is_program(text: str) -> bool:
+    try:
+        return bool(tree(text).statements)
+    except Error:
+        return False
+
+
+def test_the_programs_of_the_tests() -> None:
+    texts = programs_in_tests()
+    assert len(texts) > 100
+    for text in texts:
+        obeys_the_laws(text)
+
+
 @pytest.mark.parametrize("text", ["x = (", "if x:\ny = 1", "x = 1 +", "  x = 1", "x = 'a"])
 def test_what_is_no_program_stays_an_error(text: str) -> None:
     with pytest.raises(SyntaxError_):
@@ -393,7 +420,7 @@ BLANKS = (" ", "  ", "\t", " \\\n  ", " ")
 BREAKS = ("\n", "\n\n   ", " # c\n", "  # d\n # e\n  ", " \n#f [ \n\n", " \\\n ")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(programs(), st.randoms(use_true_random=False))
 def test_any_program_written_in_any_way(text: str, rng: random.Random) -> None:
     try:
