@@ -6,15 +6,17 @@ cached never comes here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Lock
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
-from ndgrad.errors import Diagnostic, Error, Source, Span
+from ndgrad.errors import Diagnostic, Error, Source
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.builder import Builder
 from ndgrad.lang.cache import grammar
+from ndgrad.lang.characters import stray
 from ndgrad.lang.expected import explained
 from ndgrad.lang.layout import Layout
 
@@ -85,18 +87,16 @@ def _the_parser() -> _Parser:
 
 def _parse(parser: _Parser, source: Source) -> syntax.Body:
     tokens, found = _lexed(parser, source)
-    lines = {problem.span.line for problem in found if problem.span}
     while True:
         made = parser.attempt(source, tokens)
         if isinstance(made, syntax.Body):
             if found:
-                raise problems.raised(sorted(found, key=_position))
+                raise problems.raised(sorted(found, key=_position)[:SHOWN_AT_ONCE])
             return made
         problem, place = made
-        if problem.span is None or problem.span.line not in lines:
-            found.append(problem)
-        if len(found) == SHOWN_AT_ONCE or problem.code == "E501" or not _mend(tokens, place):
-            raise problems.raised(sorted(found, key=_position))
+        found.append(problem)
+        if len(found) >= SHOWN_AT_ONCE or problem.code == "E501" or not _mend(tokens, place):
+            raise problems.raised(sorted(found, key=_position)[:SHOWN_AT_ONCE])
 
 
 def _position(problem: Diagnostic) -> int:
@@ -104,25 +104,51 @@ def _position(problem: Diagnostic) -> int:
 
 
 def _lexed(parser: _Parser, source: Source) -> tuple[list[Token], list[Diagnostic]]:
-    """The tokens, and what no token begins with (passed over, to find more)."""
+    """The tokens, and what is wrong with characters, brackets and indentation.
+
+    A statement in which something is wrong comes out as one that parses: nothing follows from it.
+    """
     text = source.text if source.text.endswith("\n") else source.text + "\n"
     found: list[Diagnostic] = []
+    places: list[int] = []
     while True:
         try:
-            return parser.tokens(source, text), found
+            tokens = parser.tokens(source, text)
+            break
         except UnexpectedCharacters as error:
-            place = error.pos_in_stream or 0
-        except Error as error:
-            raise problems.raised(sorted([*found, *error.diagnostics], key=_position)) from None
-        end = place + 1
-        if text[place] in "\"'":
-            end = text.index("\n", place)
-            found.append(problems.string_without_end(Span(source, place, end)))
-        else:
-            found.append(problems.unexpected_character(Span(source, place, end)))
-        if len(found) == SHOWN_AT_ONCE:
-            raise problems.raised(found)
-        text = text[:place] + " " * (end - place) + text[end:]
+            one = stray(source, text, error.pos_in_stream or 0, found)
+        text = one.text
+        places += one.places
+        if one.problem is not None:
+            found.append(one.problem)
+            if len(found) == SHOWN_AT_ONCE:
+                raise problems.raised(sorted(found, key=_position))
+    statements = list(_statements(source, tokens))
+    known = [extent for _, _, extent in statements if any(place in extent for place in places)]
+    for problem in parser.layout.found:
+        start = _position(problem)
+        if problem.code == "E105":
+            found.append(problem)
+        elif not any(start in extent for extent in known):
+            found.append(problem)
+            places.append(start)
+    for first, last, extent in reversed(statements):
+        if any(place in extent for place in places):
+            _replace(tokens, first, last)
+    return tokens, found
+
+
+def _statements(source: Source, tokens: list[Token]) -> Iterator[tuple[int, int, range]]:
+    """For each statement its first token, the token after its last, and the characters of its lines."""
+    first = 0
+    for i, token in enumerate(tokens):
+        if token.type == "_NEWLINE":
+            if i > first:
+                start = source.text.rfind("\n", 0, tokens[first].start_pos) + 1
+                yield first, i, range(start, token.start_pos or 0)
+            first = i + 1
+        elif token.type in ("_INDENT", "_DEDENT"):
+            first = i + 1
 
 
 _PASS = (("PASS", "pass"),)
@@ -154,6 +180,11 @@ def _mend(tokens: list[Token], place: int) -> bool:
     end = place
     while tokens[end].type != "_NEWLINE":
         end += 1
+    return _replace(tokens, start, end)
+
+
+def _replace(tokens: list[Token], start: int, end: int) -> bool:
+    """Put a statement that parses in the place of one that does not. False if that would change nothing."""
     opens = end + 1 < len(tokens) and tokens[end + 1].type == "_INDENT"
     line = _HEADER if opens else _PASS
     if [token.type for token in tokens[start:end]] == [kind for kind, _ in line]:

@@ -5,6 +5,7 @@ A builder returns a `Diagnostic`; `raised` turns diagnostics into the error of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ndgrad.errors import (
@@ -56,35 +57,87 @@ def _meant(name: str, known: Iterable[str]) -> str | None:
 
 # E1xx: the text is not a program
 
-_SIGNS = {
-    "^": "powers are written with `**`",
-    "&": "combine masks with logical_and(a, b); `and` combines two single conditions",
-    "|": "combine masks with logical_or(a, b); `or` combines two single conditions",
-    "~": "write logical_not(mask), or `not` for a single condition",
-    "!": "write `not x`, or `a != b`",
-    "{": "blocks are made by indentation, and there are no dictionaries",
-    "}": "blocks are made by indentation, and there are no dictionaries",
-    "?": "write `a if condition else b`",
-    "$": None,
-    "\\": "a backslash continues a line only as its last character",
-}
+BRACES = "blocks are not made by braces"
+MIXED = "tabs and spaces are mixed in the indentation"
 
 
 def unexpected_character(span: Span) -> Diagnostic:
     """E101: a character that no part of the language uses."""
+    from ndgrad.lang import habits  # only where something is wrong
+
     sign = span.text
     shown = f"`{sign}`" if sign.isprintable() else f"the character U+{ord(sign):04X}"
-    if sign in "^&|~!":
-        return Diagnostic("E101", f"{shown} is not an operator", (Label(span),), _SIGNS[sign])
-    cure = _SIGNS.get(sign)
-    if cure is None and not sign.isascii():
-        cure = "this may come from copying formatted text; type the character anew"
+    if sign in habits.SPACES:
+        message = f"{habits.SPACES[sign]} (U+{ord(sign):04X}) cannot stand here"
+        return Diagnostic("E101", message, (Label(span),), "it may come with copied text; type a space instead")
+    if sign in habits.WRITTEN:
+        return Diagnostic("E101", f"{shown} is not an operator", (Label(span),), f"write `{habits.WRITTEN[sign]}`")
+    if sign == "!":
+        return Diagnostic("E101", "`!` is not an operator", (Label(span),), _exclamation(span) or habits.SIGNS["!"])
+    if sign == "|" and _text_of_line(span).count("|") == 2:
+        return Diagnostic("E101", "`|` is not an operator", (Label(span),), f"{habits.SIGNS['|']}; |x| is abs(x)")
+    if sign in habits.SIGNS:
+        what = "is not an operator" if sign[0] in habits.OPERATORS else "has no meaning here"
+        return Diagnostic("E101", f"{shown} {what}", (Label(span),), habits.SIGNS[sign])
+    cure = None
+    if len(sign) == 1 and 0xFF01 <= ord(sign) <= 0xFF5E:
+        cure = f"write `{chr(ord(sign) - 0xFEE0)}`, the narrow sign"
+    elif not sign.isascii():
+        cure = "names are made of letters, digits and `_`; signs may come with copied text"
     return Diagnostic("E101", f"{shown} has no meaning here", (Label(span),), cure)
+
+
+def _exclamation(span: Span) -> str | None:
+    text, place = span.source.text, span.start
+    if text[:place].endswith("="):
+        return "write `!=`"
+    if text[:place].endswith(")") or text[place - 1 : place].isalnum():
+        return "a factorial is exp(gammaln(n + 1))"
+    return None
+
+
+def _text_of_line(span: Span) -> str:
+    return span.source.line(span.line)
+
+
+def typographic_quotes(span: Span) -> Diagnostic:
+    """E101: a string in quotes of formatted text."""
+    message = f"`{span.text[0]}` and `{span.text[-1]}` are no quotes of the language"
+    return Diagnostic("E101", message, (Label(span),), f'write "{span.text[1:-1]}"')
+
+
+def braces(span: Span) -> Diagnostic:
+    """E101: blocks in braces."""
+    cure = "end the line with `:` and indent the lines of the block"
+    return Diagnostic("E101", BRACES, (Label(span),), cure)
+
+
+def dictionary(span: Span) -> Diagnostic:
+    """E101: a dictionary or a set."""
+    cure = "values are kept under names of their own, or in an array or tuple: [1, 2], (a, b)"
+    return Diagnostic("E101", "there are no dictionaries and no sets", (Label(span),), cure)
+
+
+def raised_digits(span: Span) -> Diagnostic:
+    """E101: a power written with raised digits."""
+    from ndgrad.lang import habits  # only where something is wrong
+
+    digits = "".join([habits.POWERS[digit] for digit in span.text])
+    line = span.source.text[: span.start].rpartition("\n")[2]
+    base = re.search(r"\w*$", line)
+    cure = f"write `{base[0] if base and base[0] else 'x'}**{digits}`"
+    return Diagnostic("E101", f"`{span.text}` is not an operator", (Label(span),), cure)
 
 
 def string_without_end(span: Span) -> Diagnostic:
     """E102: a quote that is never closed on its line."""
-    return Diagnostic("E102", "this string has no end", (Label(span, "it starts here"),), "close it on the same line")
+    before = span.source.text[: span.start]
+    cure = "close it on the same line"
+    if before.endswith(span.text[0] * 2):
+        cure = "strings end on their line; a comment begins with `#`"
+    elif span.text[0] == "'" and (before[-1:].isalnum() or before[-1:] in ("_", ")", "]")):
+        cure = "a transpose is written `.T`"
+    return Diagnostic("E102", "this string has no end", (Label(span, "it starts here"),), cure)
 
 
 def missing_colon(span: Span, word: str) -> Diagnostic:
@@ -110,16 +163,19 @@ def missing_block(span: Span, word: str, header: Span) -> Diagnostic:
     return Diagnostic("E105", f"the block after `{word}` is empty", labels, "write `pass` where nothing is to be done")
 
 
-def unknown_dedent(span: Span) -> Diagnostic:
+def unknown_dedent(span: Span, width: int, known: Sequence[int]) -> Diagnostic:
     """E105: a line goes back to an indentation that no open block has."""
-    cure = "indent it like an earlier line of the block that it belongs to"
-    return Diagnostic("E105", "this line's indentation fits no block", (Label(span),), cure)
+    *most, last = map(str, known)
+    cure = f"the blocks around it are indented by {', '.join(most)} and {last}"
+    labels = (Label(span, f"indented by {width}"),)
+    return Diagnostic("E105", "this line's indentation fits no block", labels, cure)
 
 
-def mixed_indent(span: Span) -> Diagnostic:
+def mixed_indent(span: Span, before: Span) -> Diagnostic:
     """E105: tabs and spaces mixed so that the blocks depend on the width of a tab."""
-    cure = "use spaces only"
-    return Diagnostic("E105", "tabs and spaces are mixed in the indentation", (Label(span),), cure)
+    first = "a tab here" if "\t" in before.text else "spaces here"
+    labels = (Label(span, "a tab here" if "\t" in span.text else "spaces here"), Label(before, first))
+    return Diagnostic("E105", MIXED, labels, "use spaces only, four for each block")
 
 
 def line_ends_early(span: Span, expected: str) -> Diagnostic:
@@ -173,9 +229,26 @@ def wrong_bracket(closer: Span, opener: Span) -> Diagnostic:
     return Diagnostic("E109", f"`{opener.text}` and `{closer.text}` do not go together", labels)
 
 
-def not_a_number(span: Span, help: str | None = None) -> Diagnostic:
+def not_a_number(span: Span) -> Diagnostic:
     """E110: digits and letters run together."""
-    return Diagnostic("E110", f"`{span.text}` is neither a number nor a name", (Label(span),), help)
+    return Diagnostic("E110", f"`{span.text}` is neither a number nor a name", (Label(span),), _number_meant(span.text))
+
+
+def _number_meant(text: str) -> str:
+    """What to write in the place of digits with something behind them."""
+    if found := re.fullmatch(r"0([xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)", text):
+        return f"numbers are decimal: write {int(found[0], 0)}"
+    if found := re.fullmatch(r"(\d+)\.\.+(\d+)", text):
+        return f"a range is written range({found[1]}, {found[2]})"
+    if re.fullmatch(r"[\d.]+", text):
+        return "a number has one decimal point"
+    if re.fullmatch(r"[\d._]+[eE]", text):
+        return f"an exponent has digits: {text}3; a product needs `*`: {text[:-1]}*{text[-1]}"
+    if found := re.fullmatch(r"([\d._]+)([jJiI])", text):
+        return f"there are no complex numbers; a product needs `*`: {found[1]}*{found[2]}"
+    digits = re.match(r"[\d._]+", text)
+    number = digits[0].rstrip("._") if digits else ""
+    return f"a product needs `*`: {number}*{text[len(number) :]}"
 
 
 def misplaced(span: Span, word: str, where: str) -> Diagnostic:
@@ -270,6 +343,24 @@ def never_used(name: str, how: str | None, known: Iterable[str]) -> Diagnostic:
     other = closest(name, known)
     cure = f"did you mean `{other}`?" if other else None
     return Diagnostic("W201", f"the program never uses `{name}`{bound}", (), cure, "warning")
+
+
+def used_beyond_itself(span: Span, name: str, file: str) -> Diagnostic:
+    """E209: a function of a used file reads what only a run of that file would know."""
+    labels = (Label(span, f"`{name}` is neither a function nor a constant of {file}"),)
+    return Diagnostic("E209", f"a function of {file} cannot be used without `{name}`", labels, "make it a parameter")
+
+
+def uses_itself(span: Span, path: str, files: Sequence[str]) -> Diagnostic:
+    """E605: files that use each other in a circle."""
+    circle = " uses ".join(file.rpartition("/")[2] for file in files)
+    cure = "move what both need into a file of its own"
+    return Diagnostic("E605", f'cannot use "{path}": {circle}', (Label(span),), cure)
+
+
+def cannot_use(span: Span, path: str, reason: str) -> Diagnostic:
+    """E605: a file that is not there, or not below the folder of the program that was started."""
+    return Diagnostic("E605", f'cannot use "{path}": {reason}', (Label(span),))
 
 
 # E3xx: shapes, dtypes, indices

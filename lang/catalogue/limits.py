@@ -18,8 +18,8 @@ ENTRIES = (
         "not enough memory",
         "An array, or the whole run, needs more memory than it may have. Compute it in parts, reduce before "
         "broadcasting, or raise the limit.",
-        "x = zeros((1000000, 1000000))\n",
-        "x = zeros((1000, 1000))\ny = sum(x)\n",
+        "$ ndgrad eval 'x = zeros((10000, 10000)); sum(x)' --max-memory 500MB\n",
+        "$ ndgrad eval 'x = zeros((100, 10000)); sum(x)' --max-memory 500MB\n",
     ),
     Entry(
         "E503",
@@ -36,5 +36,13 @@ ENTRIES = (
         "only takes long, `--max-steps` raises the limit.",
         "$ ndgrad eval 'while x > 0: x = x * 2' -i x=1 --max-steps 500\n",
         "$ ndgrad eval 'while x > 1e-3: x = x / 2' -i x=1 --max-steps 500\n",
+    ),
+    Entry(
+        "E505",
+        "too much time",
+        "The run was stopped when its time was up; the message says where it was. The loop may never end; if it only "
+        "takes long, `--timeout` raises the limit.",
+        "$ ndgrad eval 'while x > 0: x = x * 1' -i x=1 --timeout 0.1\n",
+        "$ ndgrad eval 'while x > 1e-3: x = x / 2' -i x=1 --timeout 10\n",
     ),
 )
