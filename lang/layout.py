@@ -47,6 +47,7 @@ class Layout(PythonIndenter):
         pairing = Pairing(self.source, tokens)
         self.found = list(pairing.found)
         self.mixed = False
+        self.levels = []
         before: Token | None = None
         for i, token in enumerate(tokens):
             if token.type == self.NL_type:
@@ -60,7 +61,7 @@ class Layout(PythonIndenter):
                 continue
             if i in pairing.dropped:
                 continue
-            if before is None and not self.levels:
+            if not self.levels:
                 self._begin(self.source.text[: token.start_pos or 0])
             if before is not None and before.end_pos == token.start_pos:
                 self._check_number(before, token)
@@ -73,7 +74,6 @@ class Layout(PythonIndenter):
             yield self._made(self.NL_type, end)
         for _ in self.levels[1:]:
             yield self._made(self.DEDENT_type, end)
-        self.levels = []
 
     def _begin(self, indent: str) -> None:
         """The outermost level; the first line should not be indented."""
