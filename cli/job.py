@@ -65,8 +65,7 @@ class Job(Frozen):
 
         guard(output, self.files())
         program = self.loaded()
-        values = _values(self.inputs)
-        head = None if self.head is None else _value(self.head, "--head")
+        values, head = self.values()
         bound_by = {name: f"-i {name}={_shortened(text)}" for name, text in self.inputs}
         gc.freeze()  # main() started without it
         gc.enable()
@@ -84,17 +83,31 @@ class Job(Frozen):
             show(made.warnings)
         return made
 
+    def values(self) -> tuple[dict[str, Any], Any]:
+        """The inputs by name, and the head; what comes through standard input is taken in this order."""
+        given = [
+            *((f"-i {name}", text) for name, text in self.inputs),
+            *(() if self.head is None else [("--head", self.head)]),
+        ]
+        if not given:
+            return {}, None
+        from ndgrad.cli.reading import StandardInput, value
+
+        stdin = StandardInput(sum(_is_stdin(text) for _, text in given))
+        read = [value(text, option, stdin) for option, text in given]
+        return dict(zip((name for name, _ in self.inputs), read, strict=False)), None if self.head is None else read[-1]
+
     def loaded(self) -> Program:
         """The program, read and checked."""
         from ndgrad.lang import compile, load
 
         if self.is_text:
-            return compile(self.program, self.name)
+            return compile(self.program, self.name, ".")
         if self.program != "-":
             return load(self.program)
         from ndgrad.cli.reading import bytes_from_stdin, decoded
 
-        return compile(decoded(bytes_from_stdin(), self.name).text, self.name)
+        return compile(decoded(bytes_from_stdin(), self.name).text, self.name, ".")
 
     def files(self) -> list[tuple[str, str]]:
         """The paths that this run reads, and what each is."""
@@ -103,7 +116,9 @@ class Job(Frozen):
         for name, text in given:
             what = f"the input `{name}`" if name != "head" else "the head"
             path = text.removeprefix("@")
-            paths += [(path, what), (path.rpartition(":")[0], what)]
+            while path:
+                paths.append((path, what))
+                path = path.rpartition(":")[0]
         return paths
 
 
@@ -123,11 +138,10 @@ def asked(
     for name in names:
         if names.count(name) > 1:
             problems.usage(f"-i {name}=… is given twice")
-    streams = [f"-i {name}=-" for name, text in pairs if text == "-"]
-    streams += ["--head -"] if head == "-" else []
-    streams += ["the program"] if program == "-" and not is_text else []
-    if len(streams) > 1:
-        problems.usage(f"standard input can be read once, not for {' and '.join(streams)}")
+    streams = [f"-i {name}={text}" for name, text in pairs if _is_stdin(text)]
+    streams += [f"--head {head}"] if _is_stdin(head or "") else []
+    if streams and program == "-" and not is_text:
+        problems.usage(f"standard input is the program, and cannot be read for {' and '.join(streams)}")
     wanted = [name.strip() for several in grad or () for name in several.split(",")]
     if not all(wanted):
         problems.usage("--grad needs a name")
@@ -170,14 +184,8 @@ def _abandoned() -> Callable[[Error], None]:
     return abandon
 
 
-def _values(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    return {name: _value(text, f"-i {name}") for name, text in pairs}
-
-
-def _value(text: str, option: str) -> Any:
-    from ndgrad.cli.reading import value
-
-    return value(text, option)
+def _is_stdin(text: str) -> bool:
+    return text == "-" or text.startswith("-:")
 
 
 def _shortened(text: str) -> str:

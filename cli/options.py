@@ -19,8 +19,8 @@ Inputs = Annotated[
         "-i",
         "--input",
         metavar="NAME=VALUE",
-        help="Bind an input. VALUE: a literal (3, [[1,2],[3,4]]), a file (x.npy, t.csv, t.csv:COLUMN, x.json; "
-        "@ before a path forces a file), or - for standard input. Repeatable.",
+        help="Bind an input. VALUE: a literal (3, [[1,2],[3,4]]), a file (x.npy, t.csv, t.csv:COLUMN, d.npz:NAME, "
+        "x.json, …; @ before a path forces a file), or - for standard input. Repeatable.",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -66,10 +66,10 @@ Dtype = Annotated[
     ),
 ]
 Format = Annotated[
-    Literal["table", "plain", "json", "npy"] | None,
+    Literal["table", "plain", "json", "npy", "npz", "csv", "safetensors"] | None,
     typer.Option(
         "--format",
-        metavar="table|plain|json|npy",
+        metavar="table|plain|json|npy|npz|csv|safetensors",
         help="Table on a terminal, json when piped, unless given.",
         rich_help_panel=OUTPUT,
         show_default=False,
@@ -81,7 +81,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write to a file; its name (.npy, .json, .txt) chooses the format.",
+        help="Write to a file; its name (.npy, .npz, .csv, .json, …) chooses the format.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ndgrad.errors import Diagnostic, InputError, Label, Source, Span
+from ndgrad.errors import DeviceError, Diagnostic, InputError, Label, Source, Span
 
 
 def usage(message: str) -> NoReturn:
@@ -33,13 +33,15 @@ def not_text(path: str) -> InputError:
 
 def no_value(span: Span) -> InputError:
     """E610: a VALUE that is neither a literal nor a file."""
-    cure = "a value is a number, a list such as [[1, 2], [3, 4]], a file (.npy .csv .json), or - for standard input"
+    cure = "a value is a number, a list such as [[1, 2], [3, 4]], a file (.npy .csv .json …), or - for standard input"
     return InputError(Diagnostic("E610", f"`{span.text}` is neither a number nor a file", _at(span), cure))
 
 
 def unknown_kind(path: str) -> InputError:
     """E611: a file whose name does not say what it is."""
-    cure = "the kinds are .npy, .csv (also .tsv and .txt) and .json"
+    from ndgrad.cli.formats import FORMATS
+
+    cure = f"the kinds are {', '.join(suffix for format in FORMATS if format.read for suffix in format.suffixes)}"
     return InputError(Diagnostic("E611", f"the name {path} does not say what kind of file it is", help=cure))
 
 
@@ -54,9 +56,9 @@ def ragged(span: Span, remark: str) -> InputError:
     return InputError(Diagnostic("E613", "the rows of this value differ in length", _at(span, remark)))
 
 
-def damaged(name: str, reason: str) -> InputError:
-    """E614: a .npy file that does not hold what its header says."""
-    return InputError(Diagnostic("E614", f"{name} is not a whole .npy file: {reason}"))
+def damaged(name: str, reason: str, kind: str = "a whole .npy file") -> InputError:
+    """E614: a binary file that does not hold what its header says."""
+    return InputError(Diagnostic("E614", f"{name} is not {kind}: {reason}"))
 
 
 def unsupported_dtype(name: str, dtype: str, why: str) -> InputError:
@@ -78,10 +80,37 @@ def uneven_row(span: Span, cells: int, expected: int) -> InputError:
     return InputError(Diagnostic("E616", "the rows of the table differ in length", _at(span, remark)))
 
 
+def missing_values(name: str, count: int) -> InputError:
+    """E615: a column of integers with gaps."""
+    cure = "only floats can be missing: they are read as nan"
+    return InputError(Diagnostic("E615", f"{name} has {count:,} missing values", help=cure))
+
+
+def broken_row(span: Span, reason: str) -> InputError:
+    """E616: a row that is no row of a table."""
+    return InputError(Diagnostic("E616", "this row of the table cannot be read", _at(span, reason)))
+
+
 def no_column(path: str, column: str, known: list[str]) -> InputError:
     """E617: a column that the table does not have."""
     cure = f"its columns are: {', '.join(known)}" if known else "its columns have no names; they are counted from 0"
     return InputError(Diagnostic("E617", f"{path} has no column `{column}`", help=cure))
+
+
+def no_part(path: str, part: str, known: list[str]) -> InputError:
+    """E617: FILE:NAME where the file has no array of that name."""
+    cure = f"it has: {_listed(known)}" if known else "it holds one array, without a name"
+    return InputError(Diagnostic("E617", f"{path} has no array `{part}`", help=cure))
+
+
+def several_parts(path: str, known: list[str]) -> InputError:
+    """E622: a file of several arrays without a word on which."""
+    cure = f"choose one with {path}:{known[0]}; it has: {_listed(known)}"
+    return InputError(Diagnostic("E622", f"{path} holds {len(known)} arrays", help=cure))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 20 else f"{', '.join(names[:20])} and {len(names) - 20} more"
 
 
 def bad_json(source: Source, position: int, reason: str) -> InputError:
@@ -90,16 +119,46 @@ def bad_json(source: Source, position: int, reason: str) -> InputError:
     return InputError(Diagnostic("E618", "this is not JSON", _at(Span(source, start, start + 1), reason)))
 
 
-def no_array_in_json(name: str, what: str) -> InputError:
+def no_array_in_json(name: str, what: str, span: Span | None = None) -> InputError:
     """E618: JSON that holds something else than numbers."""
     cure = "a number, a nested list, or what ndgrad itself writes with one gradient can be read"
-    return InputError(Diagnostic("E618", f"{name} holds {what}, not an array of numbers", help=cure))
+    return InputError(Diagnostic("E618", f"{name} holds {what}, not an array of numbers", _at(span), cure))
 
 
 def nothing_there(name: str) -> InputError:
     """E619: an empty file or an empty pipe."""
     cure = "did the command before it in the pipe fail?" if name == "standard input" else None
     return InputError(Diagnostic("E619", f"{name} is empty", help=cure))
+
+
+def nothing_left(takers: int) -> InputError:
+    """E619: fewer arrays come through standard input than are taken from it."""
+    cure = f"{takers} arrays are taken from it, in the order in which they are asked for"
+    return InputError(Diagnostic("E619", "standard input holds too few arrays", help=cure))
+
+
+def not_a_stream(kind: str, takers: int) -> InputError:
+    """E623: several values are taken from standard input, which holds one."""
+    cure = "arrays in .npy can follow one another; of a table or archive, take a part: -i x=-:NAME"
+    return InputError(Diagnostic("E623", f"standard input holds one {kind} value, not {takers}", help=cure))
+
+
+def arrays_left_over(taken: int) -> InputError:
+    """E623: more arrays come through standard input than are taken from it."""
+    said = "the one" if taken == 1 else f"the {taken}"
+    cure = "take another with -i NAME=-, or take them one by one with --each"
+    return InputError(Diagnostic("E623", f"standard input holds more arrays than {said} taken from it", help=cure))
+
+
+def elsewhere(name: str) -> InputError:
+    """E614: a dataset whose numbers lie in another file."""
+    return InputError(Diagnostic("E614", f"{name} lies in another file, which is not followed"))
+
+
+def package_missing(package: str, what: str) -> DeviceError:
+    """E702: an optional package that a file's format needs."""
+    cure = 'pip install "ndgrad[io]"'
+    return DeviceError(Diagnostic("E702", f"{what} needs the package {package}, which is not installed", help=cure))
 
 
 def cannot_write(path: str, reason: str) -> InputError:
@@ -112,3 +171,9 @@ def would_overwrite(path: str, what: str) -> InputError:
     return InputError(
         Diagnostic("E621", f"{path} is not overwritten: it is {what} of this run", help="choose another -o")
     )
+
+
+def no_table(reason: str) -> InputError:
+    """E624: results that do not go into one table."""
+    cure = "write .npz, .json or .npy, or ask for one gradient"
+    return InputError(Diagnostic("E624", f"the result makes no table: {reason}", help=cure))

@@ -1,32 +1,33 @@
 """Values from the command line: a VALUE is a literal, a file, or standard input.
 
-A file's kind is told by its name, standard input's by its first bytes. A new kind is a module with
-`read(data, name, part)` and an entry in KINDS.
+A file's kind is told by its name, that of standard input and of pipes by the first bytes. The kinds
+are those of `ndgrad.cli.formats`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from ndgrad.cli import problems
+from ndgrad.cli.formats import Format, of_data, of_path
 from ndgrad.errors import Source, Span
 
-KINDS = {".npy": "npy", ".csv": "tabular", ".tsv": "tabular", ".txt": "tabular", ".json": "json_value"}
 STDIN = "standard input"
 
 
-def value(text: str, option: str) -> Any:
+def value(text: str, option: str, stdin: StandardInput | None = None) -> Any:
     """What VALUE stands for: a NumPy array, or plain numbers and lists where it is written out.
 
-    option: how it was given ("-i x"), for messages.
+    option: how it was given ("-i x"), for messages. stdin: where `-` is taken from, if others take from it too.
     """
     from ndgrad.cli.reading import literals
 
-    if text == "-":
-        return standard_input()
+    if text == "-" or text.startswith("-:"):
+        return (stdin or StandardInput(1)).taken(text[2:] or None)
     span = Span(Source(option, text), 0, len(text))
     if text.startswith("@") and text != "@":
         return file(text[1:])
@@ -34,45 +35,102 @@ def value(text: str, option: str) -> Any:
         return literals.read(span)
     if os.path.exists(text) or os.path.dirname(text):
         return file(text)
-    if _kind(text) or _kind(text.rpartition(":")[0]):
+    if any(of_path(path) for path, _ in _splits(text)):
         return file(text)
     raise problems.no_value(span)
 
 
-def file(path: str) -> Any:
+def file(text: str) -> Any:
     """The array in a file; FILE:PART where no file has the whole name."""
-    part = None
-    if not os.path.exists(path) and ":" in path:
-        shorter, _, behind = path.rpartition(":")
-        if shorter and (os.path.exists(shorter) or _kind(shorter)):
-            path, part = shorter, behind
-    kind = _kind(path)
-    if not kind and os.path.isfile(path):
-        raise problems.unknown_kind(path)
+    path, part = located(text)
+    format = of_path(path)
     try:
+        if format is not None and not os.path.exists(path):
+            open(path, "rb").close()  # to say what is wrong in the system's words
+        if format is not None and hasattr(reader := module(format), "read_file"):
+            return reader.read_file(path, part)
         with open(path, "rb") as stream:
-            if kind == "npy":
-                from ndgrad.cli.reading import npy
-
-                return npy.read_stream(stream, path, os.fstat(stream.fileno()).st_size)
             data = stream.read()
     except OSError as error:
         reason = error.strerror or str(error)
         raise problems.cannot_read(path, reason[0].lower() + reason[1:]) from None
-    return read(data, path, kind, part)
+    if format is None:
+        format = of_data(data)
+        if os.path.isfile(path) and not format.magic:
+            raise problems.unknown_kind(path)
+    return read(data, path, format, part)
 
 
-def read(data: bytes, name: str, kind: str, part: str | None = None) -> Any:
-    """The array that `data` holds, read as `kind`."""
+def located(text: str) -> tuple[str, str | None]:
+    """The path and the part of FILE or FILE:PART."""
+    for path, part in _splits(text):
+        if os.path.exists(path) or (part is not None and of_path(path)):
+            return path, part
+    return text, None
+
+
+def _splits(text: str) -> Iterator[tuple[str, str | None]]:
+    """Every way to read FILE or FILE:PART, the longest name of a file first."""
+    yield text, None
+    at = text.rfind(":")
+    while at > 0:
+        yield text[:at], text[at + 1 :]
+        at = text.rfind(":", 0, at)
+
+
+def read(data: bytes, name: str, format: Format, part: str | None = None) -> Any:
+    """The array that `data` holds in that format."""
     if not data.strip():
         raise problems.nothing_there(name)
-    return import_module(f"ndgrad.cli.reading.{kind}").read(data, name, part)
+    return module(format).read(data, name, part)
 
 
-def standard_input() -> Any:
-    """The array that comes through standard input."""
-    data = bytes_from_stdin()
-    return read(data, STDIN, told_by(data))
+def module(format: Format) -> Any:
+    """The module that reads a format."""
+    return import_module(f"ndgrad.cli.reading.{format.read}")
+
+
+class StandardInput:
+    """All that comes through standard input, for as many values as are taken from it.
+
+    Arrays in .npy may follow one another; they are taken in order. Of anything else every taker takes a part.
+    """
+
+    def __init__(self, takers: int) -> None:
+        self.takers = takers
+        self.taken_ = 0
+        self.data: bytes | None = None
+        self.at = 0
+
+    def taken(self, part: str | None) -> Any:
+        """The next array, or the part of what there is. E601, E614 and on, E619, E623."""
+        if self.data is None:
+            self.data = bytes_from_stdin()
+        format = of_data(self.data)
+        self.taken_ += 1
+        if format.name != "npy" or part is not None:
+            if self.takers > 1 and part is None and self.data.strip():
+                raise problems.not_a_stream(format.name, self.takers)
+            return read(self.data, STDIN, format, part)
+        return self._next()
+
+    def _next(self) -> Any:
+        from io import BytesIO
+
+        from ndgrad.cli.reading import npy
+
+        assert self.data is not None
+        if self.at == len(self.data):
+            raise problems.nothing_left(self.takers)
+        stream = BytesIO(self.data)
+        stream.seek(self.at)
+        found = npy.read_stream(stream, STDIN, len(self.data), more_may_follow=True)
+        self.at = stream.tell()
+        if self.taken_ == self.takers and self.at < len(self.data):
+            if self.data.startswith(of_data(self.data).magic, self.at):
+                raise problems.arrays_left_over(self.takers)
+            raise problems.damaged(STDIN, "more bytes follow the array")
+        return found
 
 
 def bytes_from_stdin() -> bytes:
@@ -82,20 +140,9 @@ def bytes_from_stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def told_by(data: bytes) -> str:
-    """The kind of some data, by its first bytes: .npy has a magic, JSON a bracket, else it is a table."""
-    if data.startswith(b"\x93NUMPY"):
-        return "npy"
-    return "json_value" if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") else "tabular"
-
-
 def decoded(data: bytes, name: str) -> Source:
     """Text in UTF-8, with or without a byte order mark."""
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise problems.not_text(name) from None
-
-
-def _kind(path: str) -> str:
-    return KINDS.get(os.path.splitext(path)[1].lower(), "")

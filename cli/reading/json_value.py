@@ -3,53 +3,128 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
 
 from ndgrad.cli import problems
 from ndgrad.cli.reading import decoded
+from ndgrad.cli.reading.arrays import chosen
+from ndgrad.errors import Source, Span
 
 _WORDS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\],]|[^\s\[\],"]+')
 
 
 def read(data: bytes, name: str, part: str | None = None) -> Any:
     """The value as an array, float64 unless a result says otherwise; E618 where there is none.
 
-    Of a result, its gradient where it has exactly one, else its value. nan and the infinities may be strings.
+    Of a result, its gradient where it has exactly one, else its value; of any object the entry `part`, which of a
+    result is a gradient or an output. nan and the infinities may be strings.
     """
     source = decoded(data, name)
+    return array_of(parsed(source, source.text, 0), name, part, Span(source, 0, len(source.text)))
+
+
+def parsed(source: Source, text: str, start: int) -> Any:
+    """What JSON `text`, which stands at `start` in the source, says. E618."""
     try:
-        found = json.loads(source.text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise problems.bad_json(source, error.pos, error.msg[0].lower() + error.msg[1:]) from None
+        raise problems.bad_json(source, start + error.pos, error.msg[0].lower() + error.msg[1:]) from None
     except RecursionError:
-        raise problems.no_array_in_json(name, "lists nested too deeply") from None
+        raise problems.no_array_in_json(source.name, "lists nested too deeply") from None
+    except ValueError:  # an integer of thousands of digits
+        raise problems.no_array_in_json(source.name, "a number that is too large") from None
+
+
+def array_of(found: Any, name: str, part: str | None, span: Span) -> Any:
+    """The array that a parsed value stands for; span: where it is written."""
     dtype = None
+    whole = found
     if isinstance(found, dict):
-        found, dtype = _of_result(found, name)
+        found, dtype = _of_object(found, name, part)
+    elif part is not None:
+        raise problems.no_part(name, part, [])
     try:
         made = np.array(found)
         if made.dtype.kind not in "fib":  # nan and infinities as strings, or something that is no number
             made = np.array(_numbers(found, name))
+    except RecursionError:
+        raise problems.no_array_in_json(name, "lists nested too deeply") from None
     except ValueError:
-        raise problems.no_array_in_json(name, "rows that differ in length") from None
+        path, said = _uneven(found)
+        if not said:
+            raise problems.no_array_in_json(name, "lists nested too deeply") from None
+        place = _place(span, path) if found is whole else None
+        where = "".join(f"[{i}]" for i in path)
+        raise problems.no_array_in_json(name, f"rows that differ in length ({where} {said})", place) from None
     return made.astype(dtype or (bool if made.dtype.kind == "b" else np.float64))
 
 
-def _of_result(found: dict[str, Any], name: str) -> tuple[Any, Any]:
+def _of_object(found: dict[str, Any], name: str, part: str | None) -> tuple[Any, Any]:
+    dtypes = found.get("dtypes")
     if found.get("schema") != 1:
-        raise problems.no_array_in_json(name, "an object")
-    grads = found.get("grads") or {}
-    if len(grads) > 1:
+        if part is None:
+            raise problems.no_array_in_json(name, "an object")
+        return found[chosen(found, part, name)], None
+    grads, outputs = ({} if not isinstance(found.get(k), dict) else found[k] for k in ("grads", "outputs"))
+    if part is not None or len(grads) == 1:
+        both = {**outputs, **grads}
+        which = chosen(both if part is not None else grads, part, name)
+        values = both[which]
+    elif grads:
         raise problems.no_array_in_json(name, f"{len(grads)} gradients")
-    if grads:
-        which, values = next(iter(grads.items()))
-        dtype = found.get("dtypes", {}).get(which)
     else:
-        values = found.get("value")
-        dtype = found.get("dtypes", {}).get(next(iter(found.get("outputs") or {}), ""))
+        values, which = found.get("value"), next(iter(outputs), "")
+    dtype = dtypes.get(which) if isinstance(dtypes, dict) else None
     return values, dtype if dtype in ("float32", "float64", "int64", "bool") else None
+
+
+def _uneven(found: Any) -> tuple[list[int], str]:
+    """The path to the first entry whose shape is not that of its first sibling, and in what it differs."""
+    if isinstance(found, list):
+        for i, entry in enumerate(found):
+            path, said = _uneven(entry)
+            if said:
+                return [i, *path], said
+            first, here = _extent(found[0]), _extent(entry)
+            if first != here:
+                return [i], f"is {here}, [0] is {first}"
+    return [], ""
+
+
+def _extent(entry: Any) -> str:
+    shape = []
+    while isinstance(entry, list):
+        shape.append(len(entry))
+        if not entry:
+            break
+        entry = entry[0]
+    if not shape:
+        return "a number"
+    return f"a list of {shape[0]}" if len(shape) == 1 else f"a list {'×'.join(map(str, shape))}"
+
+
+def _place(span: Span, path: list[int]) -> Span | None:
+    """Where the entry at `path` of the nested list at `span` is written."""
+    depth, counts, start = 0, [0], None
+    for piece in _PIECE.finditer(span.source.text, span.start, span.end):
+        sign = piece.group()
+        if start is None and sign not in "]," and counts[1:] == path and depth == len(path):
+            start = piece.start()
+        if sign == "[":
+            depth += 1
+            counts.append(0)
+        elif sign == "]":
+            depth -= 1
+            counts.pop()
+        if start is not None and depth == len(path) and sign != ",":
+            return Span(span.source, start, piece.end())
+        if sign == ",":
+            counts[-1] += 1
+    return None
 
 
 def _numbers(found: Any, name: str) -> Any:

@@ -1,14 +1,14 @@
 """Tables of numbers as text: CSV with or without a header, columns of plain numbers.
 
-The delimiter is the first of tab, `;`, `|`, `,` that the first line has, else white space. A header is a
-first line with a cell that is no number. Lines that start with # are remarks.
+The delimiter is the first of tab, `;`, `|`, `,` that divides the first lines alike, else white space. A header
+is a first line with a cell that is no number. Lines that start with # are remarks.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,25 @@ from ndgrad.cli.reading import decoded
 from ndgrad.errors import Source, Span
 
 DELIMITERS = "\t;|,"
+LOOKED_AT = 10  # lines, for the delimiter
 
 
 def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any]:
     """The whole table, or the column `part` (a name of the header, or a number from 0).
 
-    A table of one column is a vector; without a header so is one row, and one number is a scalar.
+    A table of one column is a vector, unless its heading is that of a matrix, `NAME[0]`. Without a header
+    one row is a vector too, and one number is a scalar.
     """
     source = decoded(data, name)
     lines = [line for line in source.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise problems.nothing_there(name)
-    delimiter = next((d for d in DELIMITERS if d in lines[0]), None)
-    first = _cells(lines[0], delimiter)
+    delimiter = _delimiter(lines[:LOOKED_AT])
+    try:
+        first = _cells(lines[0], delimiter)
+    except csv.Error as error:
+        at, line = _places(source.text, lines[:1])[0]
+        raise problems.broken_row(Span(source, at, at + len(line)), str(error)) from None
     header = [] if all(map(_is_number, first)) else first
     body = lines[1:] if header else lines
     if not body:
@@ -39,7 +45,7 @@ def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any
     if part is not None and chosen is None:
         raise problems.no_column(name, part, header)
     table = _numbers(source, lines, body, delimiter, len(first), chosen, header)
-    if chosen is not None or table.shape[1] == 1:
+    if chosen is not None or (table.shape[1] == 1 and not (header and header[0].endswith("[0]"))):
         table = table[:, 0]
         return table.reshape(()) if chosen is None and not header and table.size == 1 else table
     return table[0] if not header and len(table) == 1 else table
@@ -55,18 +61,20 @@ def _numbers(
     header: list[str],
 ) -> np.ndarray[Any, Any]:
     """The cells of `body` as float64, rows by columns."""
-    if delimiter is None or not any('"' in line for line in body):
-        uneven = (line for line in body if len(_cells(line, delimiter)) != width) if len(body) < 10_000 else ()
-        if next(iter(uneven), None) is None:
-            try:
-                return np.loadtxt(
-                    body, np.float64, None, delimiter, ndmin=2, usecols=chosen if chosen is None else (chosen,)
-                )
-            except ValueError:
-                pass  # found again below, with the cell's place
+    quoted = delimiter is not None and any('"' in line for line in body)
+    if not quoted and all(map(_has_cells(delimiter, width), body)):
+        try:
+            return np.loadtxt(
+                body, np.float64, None, delimiter, ndmin=2, usecols=chosen if chosen is None else (chosen,)
+            )
+        except ValueError:
+            pass  # found again below, with the cell's place
     rows = []
     for at, line in _places(source.text, body):
-        cells = _cells(line, delimiter)
+        try:
+            cells = _cells(line, delimiter)
+        except csv.Error as error:
+            raise problems.broken_row(Span(source, at, at + len(line)), str(error)) from None
         if len(cells) != width:
             raise problems.uneven_row(Span(source, at, at + len(line)), len(cells), width)
         row = []
@@ -80,6 +88,20 @@ def _numbers(
     return np.array(rows, np.float64)
 
 
+def _has_cells(delimiter: str | None, width: int) -> Callable[[str], bool]:
+    """Whether a line without quotes has so many cells."""
+    if delimiter is None:
+        return lambda line: len(line.split()) == width
+    return lambda line: line.count(delimiter) == width - 1
+
+
+def _delimiter(lines: list[str]) -> str | None:
+    """What divides the cells: the first delimiter that is in all lines equally often, else in the first line."""
+    bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
+    found = [d for d in DELIMITERS if d in bare[0]]
+    return next((d for d in found if len({line.count(d) for line in bare}) == 1), found[0] if found else None)
+
+
 def _column_index(header: list[str], width: int, part: str | None) -> int | None:
     """Where the column is: by its name in the header, else by its number."""
     if part in header:
@@ -90,7 +112,7 @@ def _column_index(header: list[str], width: int, part: str | None) -> int | None
 def _cells(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
         return line.split()
-    return [cell.strip() for cell in next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True))]
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
 
 
 def _is_number(cell: str) -> bool:

@@ -1,16 +1,13 @@
-"""Results as text or bytes: one module per format, each with `write(report, place)`.
-
-A new format is a module and an entry in FORMATS (and in SUFFIXES, where files have it by name).
-"""
+"""Results as text or bytes: one module per format of `ndgrad.cli.formats`, each with `write(report, place)`."""
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems
+from ndgrad.cli.formats import FORMATS, Format, named, of_path
 from ndgrad.cli.writing.places import Place
 from ndgrad.frozen import Frozen
 
@@ -18,10 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ndgrad.lang.program import Result
-
-FORMATS = {"table": "table", "plain": "plain", "json": "json_result", "npy": "npy"}
-SUFFIXES = {".npy": "npy", ".json": "json", ".txt": "plain"}
-BINARY = ("npy",)
 
 
 class Report(Frozen):
@@ -32,26 +25,35 @@ class Report(Frozen):
     precision: int | None = None
 
 
-def chosen(format: str | None, output: str | None, gradients: int = 0) -> str:
-    """The format to write: the one asked for, else by the file's name, else table or JSON. Stops on wrong usage."""
+def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
+    """The format to write: the one asked for, else by the file's name, else table or JSON. Stops on wrong usage.
+
+    arrays: how many are asked for, for formats that hold one.
+    """
     to_stdout = output in (None, "-")
+    format = None if name is None else named(name)
     if format is None and not to_stdout:
-        suffix = os.path.splitext(output or "")[1].lower()
-        format = SUFFIXES.get(suffix)
-        if format is None:
-            problems.usage(f"-o {output}: the name says no format; name it .npy, .json or .txt, or add --format")
+        format = of_path(output or "")
+        if format is None or not format.write:
+            known = ", ".join(f.suffixes[0] for f in FORMATS if f.write and f.suffixes)
+            problems.usage(f"-o {output}: the name says no format to write; name it {known}, or add --format")
     if format is None:
-        format = "table" if sys.stdout.isatty() else "json"
-    if format in BINARY and to_stdout and sys.stdout.isatty():
-        problems.usage(f"--format {format} is binary and does not go to a terminal; add -o FILE, or redirect")
-    if format == "npy" and not to_stdout and gradients > 1:
-        problems.usage("a .npy file holds one array; ask for one gradient, or write .json")
+        format = named("table" if sys.stdout.isatty() else "json")
+    if format.binary and to_stdout and sys.stdout.isatty():
+        problems.usage(f"--format {format.name} is binary and does not go to a terminal; add -o FILE, or redirect")
+    if format.holds == "one" and format.binary and not to_stdout and arrays > 1:
+        problems.usage(f"a {format.suffixes[0]} file holds one array; ask for one gradient, or write .npz or .json")
     return format
 
 
-def write(report: Report, format: str, place: Place) -> None:
+def write(report: Report, format: Format, place: Place) -> None:
     """Write the report in that format to that place."""
-    import_module(f"ndgrad.cli.writing.{FORMATS[format]}").write(report, place)
+    import_module(f"ndgrad.cli.writing.{format.write}").write(report, place)
+
+
+def named_arrays(result: Result) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a result by name, for formats that hold several: the gradients in order, else the outputs."""
+    return dict(result.grads or result.outputs)
 
 
 def asked_for(result: Result) -> list[np.ndarray[Any, Any]]:

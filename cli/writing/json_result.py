@@ -35,7 +35,14 @@ def as_object(result: Result, program: str) -> dict[str, Any]:
         "shapes": {name: list(array.shape) for name, array in arrays.items()},
         "dtypes": {name: str(array.dtype) for name, array in arrays.items()},
         "path": [
-            {"line": s.line, "condition": s.condition, "compared": s.compared, "taken": s.taken, "rounds": s.rounds}
+            {
+                **({} if s.file is None else {"file": s.file}),
+                "line": s.line,
+                "condition": s.condition,
+                "compared": s.compared,
+                "taken": s.taken,
+                "rounds": s.rounds,
+            }
             for s in result.path
         ],
         "seconds": result.seconds,

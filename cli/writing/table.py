@@ -79,10 +79,15 @@ def path_text(path: Iterable[Any]) -> str:
 def step_text(step: Any) -> str:
     """`line 4: sum(a) < 15 → 10 < 15, true`, or `line 7: 8 rounds`."""
     if step.rounds is not None:
-        return f"line {step.line}: {step.rounds:,} round{'s' if step.rounds != 1 else ''}"
+        return f"{place_of(step)}: {step.rounds:,} round{'s' if step.rounds != 1 else ''}"
     taken = "true" if step.taken else "false"
     said = "" if step.compared in ("", step.condition, "True", "False") else f"{step.compared}, "
-    return f"line {step.line}: {step.condition} → {said}{taken}"
+    return f"{place_of(step)}: {step.condition} → {said}{taken}"
+
+
+def place_of(step: Any) -> str:
+    """Where a decision is written."""
+    return f"line {step.line}" if step.file is None else f"{step.file} line {step.line}"
 
 
 def duration(seconds: float) -> str:

@@ -38,6 +38,14 @@ ENTRIES = (
         "$ ndgrad eval 'input k: float64; y = k * 2' -i k=1.5\n",
     ),
     Entry(
+        "E605",
+        "a file that cannot be used",
+        "`use` takes the path of a file, relative to the file that says so. It must be there, below the folder of the "
+        "program that was started, and must not use that program in turn.",
+        "$ ndgrad eval 'use \"../other.nd\"; y = f(3)'\n",
+        "$ printf 'def f(x): return 2 * x\n' > other.nd\n$ ndgrad eval 'use \"other.nd\"; y = f(3)'\n",
+    ),
+    Entry(
         "E610",
         "a value that is neither a number nor a file",
         "The VALUE of `-i NAME=VALUE` is a number, a list, a file of a known kind, or `-` for standard input. Text "
@@ -48,7 +56,8 @@ ENTRIES = (
     Entry(
         "E611",
         "a file whose kind is not known",
-        "The ending of a file's name says how it is read: .npy, .csv, .tsv, .txt or .json.",
+        "The ending of a file's name says how it is read: .npy, .npz, .csv, .tsv, .txt, .json, .jsonl, .safetensors, "
+        ".h5, .zarr or .parquet.",
         "$ echo '[1, 2]' > x.data\n$ ndgrad eval 'x ** 2' -i x=x.data\n",
         "$ echo '[1, 2]' > x.json\n$ ndgrad eval 'x ** 2' -i x=x.json\n",
     ),
@@ -69,9 +78,9 @@ ENTRIES = (
     ),
     Entry(
         "E614",
-        "a damaged .npy file",
-        "The file is shorter than its header says, or does not begin as a .npy file does. It may have been cut off "
-        "while it was copied or written.",
+        "a damaged file of arrays",
+        "The file is shorter than its header says, or does not begin as a file of its kind does. It may have been cut "
+        "off while it was copied or written.",
         "$ python -c \"import numpy; numpy.save('x.npy', numpy.ones(9))\"\n$ head -c 150 x.npy > cut.npy\n"
         "$ ndgrad eval 'sum(x)' -i x=cut.npy\n",
         "$ python -c \"import numpy; numpy.save('x.npy', numpy.ones(9))\"\n$ ndgrad eval 'sum(x)' -i x=x.npy\n",
@@ -93,9 +102,9 @@ ENTRIES = (
     ),
     Entry(
         "E617",
-        "a column that the table does not have",
+        "a column or array that the file does not have",
         "`FILE:COLUMN` names a column by its heading, or by its number, counted from 0, where the table has no "
-        "headings.",
+        "headings. `FILE:NAME` names an array of a file that holds several.",
         "$ printf 'mass,time\\n1,2\\n' > t.csv\n$ ndgrad eval 'sum(t)' -i t=t.csv:speed\n",
         "$ printf 'mass,time\\n1,2\\n' > t.csv\n$ ndgrad eval 'sum(t)' -i t=t.csv:time\n",
     ),
@@ -127,5 +136,29 @@ ENTRIES = (
         "The output file is one of the files that the run reads, which would be lost. Choose another name.",
         "$ echo '[1, 2]' > x.json\n$ ndgrad eval 'x ** 2' -i x=x.json -o x.json\n",
         "$ echo '[1, 2]' > x.json\n$ ndgrad eval 'x ** 2' -i x=x.json -o y.json\n",
+    ),
+    Entry(
+        "E622",
+        "one array wanted of a file that holds several",
+        "Files such as .npz hold arrays by name. `FILE:NAME` says which is meant; only one array by itself can "
+        "go without.",
+        "$ ndgrad eval 'x * w' -i x=2 -i w=3 --grad x,w -o g.npz\n$ ndgrad eval 'sum(g)' -i g=g.npz\n",
+        "$ ndgrad eval 'x * w' -i x=2 -i w=3 --grad x,w -o g.npz\n$ ndgrad eval 'sum(g)' -i g=g.npz:w\n",
+    ),
+    Entry(
+        "E623",
+        "standard input holds one value, or too many",
+        "Several values can be taken from standard input where arrays in .npy come one after the other, as "
+        "`--format npy` writes them, or where each takes a part, as in `-i x=-:mass -i t=-:time`. As many must be "
+        "taken as there are.",
+        "$ echo '[1, 2]' | ndgrad eval 'x * w' -i x=- -i w=-\n",
+        "$ printf 'x,w\\n1,2\\n3,4\\n' | ndgrad eval 'x * w' -i x=-:x -i w=-:w\n",
+    ),
+    Entry(
+        "E624",
+        "a result that makes no table",
+        "In a CSV file arrays stand side by side, so they have one or two axes and equally many rows.",
+        "$ ndgrad eval 'sum(x) * w' -i x=[1,2,3] -i w=[4,5] --grad x,w -o g.csv\n",
+        "$ ndgrad eval 'sum(x) * w' -i x=[1,2,3] -i w=[4,5] --grad x -o g.csv\n",
     ),
 )

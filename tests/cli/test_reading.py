@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ndgrad.cli import reading
+from ndgrad.cli.formats import of_data
 from ndgrad.cli.reading import json_value, npy, tabular
 from ndgrad.errors import InputError
 
@@ -210,11 +211,12 @@ def test_a_result_in_json_keeps_its_dtype() -> None:
         ('{"a": 1}', "E618 x.json holds an object, not an array of numbers"),
         ('["one"]', "E618 x.json holds text, not an array of numbers"),
         ("[1, null]", "E618 x.json holds null, not an array of numbers"),
-        ("[[1, 2], [3]]", "E618 x.json holds rows that differ in length, not an array of numbers"),
+        ("[[1, 2],\n [3, [4]]]", "E618 x.json holds rows that differ in length "
+         "([1][1] is a list of 1, [0] is a number), not an array of numbers at `[4]`: "),
         ('{"schema": 1, "grads": {"x": 1, "y": 2}}', "E618 x.json holds 2 gradients, not an array of numbers"),
         ("[" * 100_000, "E618 x.json holds lists nested too deeply, not an array of numbers"),
     ],
-)
+)  # fmt: skip
 def test_broken_json_is_refused(text: str, expected: str) -> None:
     with pytest.raises(InputError) as error:
         json_value.read(text.encode(), "x.json")
@@ -232,7 +234,7 @@ def test_broken_json_is_refused(text: str, expected: str) -> None:
     ],
 )
 def test_the_kind_of_standard_input_is_told_from_its_first_bytes(data: bytes, kind: str) -> None:
-    assert reading.told_by(data) == kind
+    assert of_data(data).read == kind
 
 
 @pytest.mark.parametrize("name", ["with space.csv", "a:b.csv", "3.csv", "=.csv", "ünïcode.csv"])

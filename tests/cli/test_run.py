@@ -317,17 +317,16 @@ def test_debug_shows_the_traceback(ndgrad: Run) -> None:
          "ndgrad run: no such option: --hed; did you mean --head or --help? (ndgrad run -h shows what there is)"),
         (["run", "f.nd", "--xyz"], "ndgrad run: no such option: --xyz (ndgrad run -h shows what there is)"),
         (["run", "f.nd", "-i", "x"], "ndgrad: -i x: an input is given as NAME=VALUE (ndgrad -h shows what there is)"),
-        (["run", "f.nd", "-i", "x=-", "--head", "-"],
-         "ndgrad: standard input can be read once, not for -i x=- and --head - (ndgrad -h shows what there is)"),
-        (["run", "-", "-i", "x=-"],
-         "ndgrad: standard input can be read once, not for -i x=- and the program (ndgrad -h shows what there is)"),
+        (["run", "-", "-i", "x=-", "--head", "-:g"],
+         "ndgrad: standard input is the program, and cannot be read for -i x=- and --head -:g "
+         "(ndgrad -h shows what there is)"),
         (["run", "f.nd", "-i", "x=1", "-i", "x=2"], "ndgrad: -i x=… is given twice (ndgrad -h shows what there is)"),
-        (["run", "f.nd", "-o", "y.png"], "ndgrad: -o y.png: the name says no format; name it .npy, .json or .txt, "
-         "or add --format (ndgrad -h shows what there is)"),
+        (["run", "f.nd", "-o", "y.png"], "ndgrad: -o y.png: the name says no format to write; name it "
+         ".txt, .json, .npy, .npz, .csv, .safetensors, or add --format (ndgrad -h shows what there is)"),
         (["run", "f.nd", "--grad", "x,y", "-o", "g.npy"], "ndgrad: a .npy file holds one array; ask for one gradient, "
-         "or write .json (ndgrad -h shows what there is)"),
+         "or write .npz or .json (ndgrad -h shows what there is)"),
         (["run", "f.nd", "--format", "xml"], "ndgrad run: invalid value for '--format': 'xml' is not one of "
-         "'table', 'plain', 'json', 'npy' (ndgrad run -h shows what there is)"),
+         "'table', 'plain', 'json', 'npy', 'npz', 'csv', 'safetensors' (ndgrad run -h shows what there is)"),
         (["explain", "f.nd"], "ndgrad: explain needs --grad NAME: the input to differentiate by "
          "(ndgrad -h shows what there is)"),
     ],

@@ -1,0 +1,38 @@
+"""JSON lines: a value on each line. As one array the lines are stacked; with `--each` they are taken one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ndgrad.cli import problems
+from ndgrad.cli.reading import decoded, json_value
+from ndgrad.errors import Source, Span
+
+
+def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any]:
+    """All lines as one array, of each object the entry `part`. E618 where they differ in shape."""
+    source = decoded(data, name)
+    rows = [(start, record(source, start, line, part)) for start, line in _lines(source.text)]
+    for start, row in rows:
+        if row.shape != rows[0][1].shape:
+            shapes = f"lines of different shapes ({row.shape} here, {rows[0][1].shape} on the first)"
+            end = source.text.find("\n", start)
+            raise problems.no_array_in_json(name, shapes, Span(source, start, len(source.text) if end < 0 else end))
+    return np.stack([row for _, row in rows])
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    for line in text.split("\n"):
+        if line.strip():
+            yield start, line
+        start += len(line) + 1
+
+
+def record(source: Source, start: int, line: str, part: str | None) -> Any:
+    """The array on one line, which stands at `start` in the source."""
+    found = json_value.parsed(source, line, start)
+    return json_value.array_of(found, source.name, part, Span(source, start, start + len(line)))
