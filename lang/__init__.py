@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from os import PathLike
 
+    from ndgrad.errors import Source
     from ndgrad.lang.program import PathStep as PathStep
     from ndgrad.lang.program import Program as Program
     from ndgrad.lang.program import Result as Result
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
 
 def load(path: str | PathLike[str]) -> Program:
     """The program in a file. Errors: E602, E603, and those of `compile`."""
-    from os import fspath
+    import os
 
+    from ndgrad.lang.program import Program
+
+    name = os.fspath(path)
+    return Program(source_of(name, name), os.path.dirname(os.path.realpath(name)))
+
+
+def source_of(path: str, name: str) -> Source:
+    """The text of the file at `path`, which messages call `name`. E602, E603."""
     from ndgrad.lang import problems
 
-    name = fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
         reason = (error.strerror or "it cannot be opened").lower()
@@ -35,16 +43,25 @@ def load(path: str | PathLike[str]) -> Program:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise problems.raised(problems.program_is_not_text(name)) from None
-    return compile(text, name)
+    return _source(text, name)
 
 
-def compile(text: str, name: str = "<text>") -> Program:
-    """The program that `text` says. Errors: E1xx, E2xx, E501."""
-    from ndgrad.errors import Source
+def compile(text: str, name: str = "<text>", folder: str | PathLike[str] | None = None) -> Program:
+    """The program that `text` says. Errors: E1xx, E2xx, E501.
+
+    folder: where the files that it uses are looked for (and nowhere else); without it, it can use none (E605).
+    """
+    from os import fspath
+
     from ndgrad.lang.program import Program
 
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return Program(Source(name, text))
+    return Program(_source(text, name), None if folder is None else fspath(folder))
+
+
+def _source(text: str, name: str) -> Source:
+    from ndgrad.errors import Source
+
+    return Source(name, text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def __getattr__(name: str) -> Any:

@@ -40,6 +40,12 @@ def _end(child: Child) -> int:
     return child.end if isinstance(child, Piece) else child.end_pos or 0
 
 
+def unquoted(text: str) -> str:
+    """What a string literal says."""
+    plain = text[1:-1].replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"').replace("\\'", "'")
+    return plain.replace("\\\\", "\\")
+
+
 def _integer(digits: str) -> int | float:
     """An integer, or the nearest float where int64 cannot hold it."""
     if len(digits) > 19 or int(digits) >= 2**63:
@@ -139,6 +145,10 @@ class Builder:
 
     def output_statement(self, children: list[Child]) -> Piece:
         return self.piece(children, syntax.Output, self.nodes(children))
+
+    def use_statement(self, children: list[Child]) -> Piece:
+        (text,) = (str(child) for child in children[1:])
+        return self.piece(children, syntax.Use, unquoted(text))
 
     def assign(self, children: list[Child]) -> Piece:
         *targets, value = self.nodes(children)
@@ -317,9 +327,7 @@ class Builder:
         return self.piece(children, syntax.Number, float(str(children[0]).replace("_", "")))
 
     def text(self, children: list[Child]) -> Piece:
-        inside = str(children[0])[1:-1]
-        plain = inside.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"').replace("\\'", "'")
-        return self.piece(children, syntax.Text, plain.replace("\\\\", "\\"))
+        return self.piece(children, syntax.Text, unquoted(str(children[0])))
 
     def true(self, children: list[Child]) -> Piece:
         return self.piece(children, syntax.Truth, True)

@@ -37,6 +37,11 @@ class Checker:
         for statement in body.statements:
             if isinstance(statement, syntax.Define):
                 made[statement.name] = statement
+            elif isinstance(statement, syntax.Linked):
+                for name, function in statement.library.functions.items():
+                    times[name] = 1
+                    if isinstance(function, syntax.Define):
+                        made[name] = function
         for node in syntax.walk(body):
             match node:
                 case syntax.Define(name=name) | syntax.Input(name=name) | syntax.Parameter(name=name):
@@ -107,6 +112,8 @@ class Checker:
             case syntax.Augmented(target=target, value=value):
                 self.expression(target, scope)
                 self.expression(value, scope)
+            case syntax.Use():
+                self.report(problems.misplaced(node.span, "use", "cannot stand in a block"))
             case syntax.Assert(condition=condition, message=message):
                 self.expression(condition, scope)
                 if message is not None:

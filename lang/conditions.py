@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ndgrad.errors import Span
+from ndgrad.errors import Source, Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang import syntax
 from ndgrad.lang.expressions import Expressions
@@ -30,6 +30,7 @@ class PathStep(Frozen):
     taken        whether the block was entered
     rounds       how many rounds a loop made, None for an if
     count        how many decisions this entry stands for; the values are those of the last
+    file         the file where it is written, None for the program itself
     """
 
     line: int
@@ -40,6 +41,7 @@ class PathStep(Frozen):
     span: Span
     kind: str
     count: int = 1
+    file: str | None = None
 
 
 class Pass:
@@ -83,11 +85,19 @@ class Path:
         merged.compared = compared
         merged.rounds = rounds
 
-    def steps(self) -> list[PathStep]:
+    def steps(self, program: Source) -> list[PathStep]:
         """The record, as data."""
         return [
             PathStep(
-                p.span.line, condensed(p.span.text), text_of(p.compared), p.taken, p.rounds, p.span, p.kind, p.count
+                p.span.line,
+                condensed(p.span.text),
+                text_of(p.compared),
+                p.taken,
+                p.rounds,
+                p.span,
+                p.kind,
+                p.count,
+                None if p.span.source is program else p.span.source.name,
             )
             for p in self.passes
         ]

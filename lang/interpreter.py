@@ -271,6 +271,21 @@ class Compiler(Expressions):
 
         return run
 
+    def linked(self, node: syntax.Linked) -> Run:
+        """Make the functions of another file, in a frame of that file's own."""
+        library = node.library
+        scope = Scope(assigned(library.statements))
+        block = Compiler(scope, frozenset(), self.traced, frozenset()).block(library.statements)
+        moves = [(self.slot(name), scope.places[name]) for name in library.functions]
+
+        def run(f: Frame) -> None:
+            inner: Frame = [None, f[STATE], None, *[UNBOUND] * len(scope.places)]
+            block(inner)
+            for here, there in moves:
+                f[here] = inner[there]
+
+        return run
+
     def evaluate(self, node: syntax.Evaluate) -> Run:
         if id(node) in self.tail:
             parts = [(condensed(v.span.text), self.compile(v), v.span) for v in _entries(node.value)]
@@ -411,6 +426,7 @@ def _grouped(node: syntax.Expression) -> str:
 _COMPILE: dict[type, Callable[[Compiler, Any], Run]] = {
     syntax.Input: Compiler.input,
     syntax.Output: Compiler.output,
+    syntax.Linked: Compiler.linked,
     syntax.Assign: Compiler.assign,
     syntax.Augmented: Compiler.augmented,
     syntax.Evaluate: Compiler.evaluate,

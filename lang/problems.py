@@ -140,9 +140,9 @@ def string_without_end(span: Span) -> Diagnostic:
     return Diagnostic("E102", "this string has no end", (Label(span, "it starts here"),), cure)
 
 
-def missing_colon(span: Span, word: str) -> Diagnostic:
+def missing_colon(span: Span, word: str, help: str | None = None) -> Diagnostic:
     """E103: the line that opens a block does not end with a colon."""
-    return Diagnostic("E103", f"a `:` is missing after this `{word}`", (Label(span, "expected here"),))
+    return Diagnostic("E103", f"a `:` is missing after this `{word}`", (Label(span, "expected here"),), help)
 
 
 def assignment_in_condition(span: Span, word: str) -> Diagnostic:
@@ -195,21 +195,16 @@ def word_is_taken(span: Span) -> Diagnostic:
     return Diagnostic("E107", f"`{span.text}` is a word of the language", labels, "choose another name")
 
 
-def not_in_the_language(span: Span) -> Diagnostic:
-    """E107: a statement of Python that the language does not have."""
-    cures = {
-        "import": "all functions are there without an import: write sin(x)",
-        "from": "all functions are there without an import: write sin(x)",
-        "del": "names need not be removed",
-        "use": 'functions of another file cannot be brought in yet; define them here with "def"',
-    }
-    cure = cures.get(span.text)
-    return Diagnostic("E107", f"there is no `{span.text}` in the language", (Label(span),), cure)
+def not_in_the_language(span: Span, help: str) -> Diagnostic:
+    """E107: a word that begins a statement in other languages."""
+    return Diagnostic("E107", f"there is no `{span.text}` in the language", (Label(span),), help)
 
 
 def bad_target(span: Span, what: str) -> Diagnostic:
     """E108: an assignment to something that holds no value."""
     cure = "a name, an index such as x[0], or several names with commas can be assigned to"
+    if what == "the result of a call":
+        cure = f"a function is defined with `def`: def {span.text}:"
     return Diagnostic("E108", f"{what} cannot be assigned to", (Label(span),), cure)
 
 
@@ -279,6 +274,12 @@ def unknown_name(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
     """E201: a name that has no value."""
     cure = _meant(name, known) or f"give it a value in the program, or bind it: -i {name}=VALUE"
     return Diagnostic("E201", f"nothing is called `{name}`", (Label(span, "not known here"),), cure)
+
+
+def unknown_in_library(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
+    """E201: a name that has no value, in a file that is used for its functions."""
+    labels = (Label(span, "not known here"),)
+    return Diagnostic("E201", f"nothing is called `{name}`", labels, _meant(name, known) or "make it a parameter")
 
 
 def not_yet(span: Span, name: str) -> Diagnostic:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ndgrad.errors import Diagnostic, Error, Source, Span
 from ndgrad.frozen import Frozen
-from ndgrad.lang import problems
+from ndgrad.lang import problems, syntax
 from ndgrad.lang.cache import tree_of
 from ndgrad.lang.checker import Checker
 from ndgrad.lang.conditions import PathStep
@@ -37,9 +38,16 @@ class InputDeclaration(Frozen):
 class Program:
     """A parsed and checked program. Errors: E1xx, E2xx for what can be found without running it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, folder: str | None = None) -> None:
         self.source = source
         self.body = _deep(lambda: tree_of(source))
+        self.files: tuple[str, ...] = ()  # the paths of the files that it uses
+        if any(isinstance(statement, syntax.Use) for statement in self.body.statements):
+            from ndgrad.lang.modules import Linker
+
+            linker = Linker(folder)
+            self.body = _deep(lambda: linker.linked(self.body, folder or "", os.path.realpath(source.name)))
+            self.files = tuple(linker.files)
         self.checked = _deep(lambda: Checker(self.body))
         if self.checked.found:
             raise problems.raised(sorted(self.checked.found, key=lambda p: p.span.start if p.span else 0))

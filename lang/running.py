@@ -149,7 +149,9 @@ class Run:
             return self.derive(name, of, y, head, arrays[name], state, bindings)
 
         seconds = perf_counter() - start
-        return Result(shown, arrays, of, state.path.steps(), seconds, self.warnings, bindings, derive)
+        return Result(
+            shown, arrays, of, state.path.steps(self.program.source), seconds, self.warnings, bindings, derive
+        )
 
     # Before
 
@@ -333,7 +335,7 @@ class Run:
             head=head,
             result=result,
             bindings=bindings,
-            path=state.path.steps(),
+            path=state.path.steps(self.program.source),
             probe=probe,
         )
 

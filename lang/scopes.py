@@ -57,6 +57,9 @@ def assigned(statements: Iterable[syntax.Statement]) -> dict[str, syntax.Node]:
                 for part in shown:
                     if part.name is not None:
                         found.setdefault(part.name, part)
+            case syntax.Linked(library=library):
+                for function in library.functions:
+                    found.setdefault(function, statement)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ndgrad.errors import Span
+from ndgrad.errors import Source, Span
 from ndgrad.frozen import Frozen
 
 
@@ -282,6 +282,26 @@ class Assert(Statement):
 
     condition: Expression
     message: Expression | None
+
+
+class Use(Statement):
+    """use "path": the functions of another file"""
+
+    path: str
+
+
+class Library(Frozen):
+    """What a program uses of another file: the statements that make its functions, and these by name."""
+
+    source: Source
+    statements: tuple[Statement, ...]
+    functions: dict[str, Statement]
+
+
+class Linked(Statement):
+    """A `use` whose file has been read. What is in the library is no part of this tree."""
+
+    library: Library
 
 
 class Body(Node):

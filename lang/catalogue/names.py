@@ -71,6 +71,14 @@ ENTRIES = (
         "$ ndgrad eval 'pass' -i x=3 --grad x\n",
         "$ ndgrad eval 'y = x ** 2' -i x=3 --grad x\n",
     ),
+    Entry(
+        "E209",
+        "a function of another file that needs what only a run of that file knows",
+        "`use` brings in the functions of another file with the constants beside them. This function reads an input of "
+        "that file, or a value that it computes in a loop or a branch. Make that a parameter of the function.",
+        "$ printf 'input w\ndef f(x): return w * x\n' > other.nd\n$ ndgrad eval 'use \"other.nd\"; y = f(3)'\n",
+        "$ printf 'def f(x, w): return w * x\n' > other.nd\n$ ndgrad eval 'use \"other.nd\"; y = f(3, 2)'\n",
+    ),
 )
 
 WARNINGS = (
