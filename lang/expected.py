@@ -6,28 +6,9 @@ from lark import Token
 
 from ndgrad.errors import Diagnostic, Source, Span
 from ndgrad.lang import problems
+from ndgrad.lang.pairing import HEADERS
+from ndgrad.lang.slips import Place, slip
 
-_FOREIGN = frozenset(
-    [
-        "import",
-        "from",
-        "class",
-        "with",
-        "try",
-        "except",
-        "finally",
-        "raise",
-        "yield",
-        "global",
-        "nonlocal",
-        "del",
-        "async",
-        "await",
-        "match",
-        "use",
-    ]
-)
-_HEADERS = frozenset({"if", "elif", "else", "while", "for", "def"})
 _ENDS = frozenset({"_NEWLINE", "_DEDENT", "$END"})
 _SIGNS = {
     "COLON": "`:`",
@@ -45,38 +26,30 @@ def explained(source: Source, tokens: list[Token], place: int, expected: set[str
     """The diagnostic for the token at `place`, where one of `expected` would have gone on."""
     token = tokens[place]
     before = tokens[place - 1] if place else None
-    start = place
-    while start and tokens[start - 1].type not in ("_NEWLINE", "_INDENT", "_DEDENT"):
-        start -= 1
-    line = tokens[start:place]
-    first = str(line[0]) if line else ""
+    at = Place(source, tokens, place, expected)
+    first = at.text(0) if at.i else ""
     span = _span(source, token)
-    wanted = None if token in ("else", "elif") else _wanted(expected)
 
     if expected == {"_INDENT"}:
         header = _header(tokens, place - 1)
         return problems.missing_block(span, str(header), _span(source, header))
     if token.type == "_INDENT":
         return problems.unexpected_indent(_indentation(source, token))
-    if line and first in _FOREIGN and line[0].type == "NAME" and before is line[0]:
-        return problems.not_in_the_language(_span(source, line[0]))
-    if token.type == "EQUAL" and first in ("if", "elif", "while", "assert"):
+    if token.type == "EQUAL" and first in ("if", "elif", "while", "assert") and at.i > 1:
         return problems.assignment_in_condition(span, first)
-    if first in _HEADERS and "COLON" in expected and not _has_colon(tokens, place):
+    known = slip(at) if token.type not in ("_DEDENT", "$END") else None
+    if known is not None:
+        return known
+    if first in HEADERS and "COLON" in expected and not _has_colon(at):
         assert before is not None
         return problems.missing_colon(_after(source, before), first)
+    wanted = _wanted(expected)
     if token.type in _ENDS:
         place_after = _after(source, before) if before is not None else span
         return problems.line_ends_early(place_after, wanted or "more")
-    return (
-        problems.unexpected_token(span, wanted, _cure(token, before, first, expected))
-        if not _taken(token, expected)
-        else problems.word_is_taken(span)
-    )
-
-
-def _taken(token: Token, expected: set[str]) -> bool:
-    return "NAME" in expected and "INTEGER" not in expected and token.isalpha() and token.type != "NAME"
+    if "NAME" in expected and "INTEGER" not in expected and token.isalpha() and token.type != "NAME":
+        return problems.word_is_taken(span)
+    return problems.unexpected_token(span, wanted)
 
 
 def _wanted(expected: set[str]) -> str | None:
@@ -88,35 +61,23 @@ def _wanted(expected: set[str]) -> str | None:
         return _SIGNS.get(next(iter(expected)))
     if expected <= {"ELSE", "IF", "AND", "OR"} | {"COMPARE", "ADD", "MULTIPLY", "POWER", "LPAR", "LSQB", "DOT"}:
         return "`else`" if "ELSE" in expected else None
+    if expected <= {"COLON", "COMMA", "EQUAL"} and "COLON" in expected:
+        return "`:`"
     return None
 
 
-def _cure(token: Token, before: Token | None, first: str, expected: set[str]) -> str | None:
-    """What to do about a token that does not fit, where that can be guessed safely."""
-    if token in ("else", "elif"):
-        if before is not None and before.type != "_NEWLINE" and before.type != "_DEDENT":
-            return None
-        return "it belongs directly after the block of an `if`, with the same indentation"
-    if before is not None and before == "else" and token == "if":
-        return "write `elif`"
-    if first == "input" and token.type == "COMMA":
-        return "one `input` statement declares one name"
-    if token == "is":
-        return "compare with `==`"
-    operand = token.type in ("NAME", "INTEGER", "DECIMAL", "STRING")
-    if operand and before is not None and before == "print":
-        return "a call needs parentheses: print(x)"
-    if operand and "MULTIPLY" in expected:
-        return "is an operator or a comma missing before it?"
-    return None
-
-
-def _has_colon(tokens: list[Token], place: int) -> bool:
-    for token in tokens[place:]:
-        if token.type == "_NEWLINE":
-            return False
-        if token.type == "COLON":
-            return True
+def _has_colon(at: Place) -> bool:
+    """Whether the line that opens a block has its colon, outside of brackets and not a lambda's."""
+    depth = lambdas = 0
+    for i in range(len(at.line)):
+        text = at.text(i)
+        depth += (text in ("(", "[")) - (text in (")", "]"))
+        if depth == 0 and text == "lambda":
+            lambdas += 1
+        elif depth == 0 and text == ":":
+            lambdas -= 1
+            if lambdas < 0:
+                return True
     return False
 
 

@@ -71,7 +71,7 @@ _NO_IMPORT = "all functions are there without an import: write sin(x)"
 _NO_CLASS = "arrays, tuples and functions are all there is"
 _NO_TRY = "a condition can be tested before: `if`, `where`, `assert`"
 
-STATEMENTS: dict[str, str | None] = {
+STATEMENTS: dict[str, str] = {
     "import": _NO_IMPORT,
     "from": _NO_IMPORT,
     "using": _NO_IMPORT,
@@ -79,7 +79,6 @@ STATEMENTS: dict[str, str | None] = {
     "require": _NO_IMPORT,
     "library": _NO_IMPORT,
     "del": "names need not be removed",
-    "use": 'functions of another file cannot be brought in yet; define them here with "def"',
     "class": _NO_CLASS,
     "struct": _NO_CLASS,
     "type": _NO_CLASS,

@@ -77,6 +77,7 @@ class Layout(PythonIndenter):
 
     def _begin(self, indent: str) -> None:
         """The outermost level; the first line should not be indented."""
+        indent = "" if indent.strip() else indent  # after what was passed over
         span = Span(self.source, 0, len(indent))
         self.levels = [_Level(indent, span)]
         if indent:
