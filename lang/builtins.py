@@ -23,6 +23,9 @@ CONSTANTS: dict[str, Any] = {
 
 ATTRIBUTES = ("T", "shape", "size", "ndim", "dtype")
 
+# What functions are often prefixed with, though here they stand alone: np.sum(x) is sum(x)
+PACKAGES = frozenset({"np", "numpy", "torch", "math", "jnp", "jax", "tf", "scipy", "mx", "nd", "cmath"})
+
 DTYPES: dict[str, str] = {
     "float32": "float32",
     "float64": "float64",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ndgrad.errors import Diagnostic
 from ndgrad.lang import problems, syntax
-from ndgrad.lang.builtins import ATTRIBUTES, CONSTANTS, DTYPES, builtin, function_names
+from ndgrad.lang.builtins import ATTRIBUTES, CONSTANTS, DTYPES, PACKAGES, builtin, function_names
 from ndgrad.lang.calls import arguments_misfit, misfit, special_misfit
 from ndgrad.lang.scopes import Scope, assigned
 from ndgrad.lang.values import Special
@@ -169,7 +169,7 @@ class Checker:
                 case syntax.Call():
                     left.extend((part, True, False) for part in reversed(self.call(node, scope)))
                 case syntax.Attribute(value=value, name=name):
-                    if name not in ATTRIBUTES:
+                    if name not in ATTRIBUTES and not self.in_package(node, scope):
                         self.report(self.attribute(node))
                     left.append((value, False, False))
                 case syntax.Index(value=value, key=key):
@@ -187,6 +187,13 @@ class Checker:
         self.read.add(node.name)
         if scope.find(node.name) is None:
             self.free.setdefault(node.name, node)
+
+    def in_package(self, node: syntax.Attribute, scope: Scope) -> bool:
+        """Whether this is np.sum or the like: `np` is what is not known then, unless the caller binds it."""
+        value = node.value
+        while isinstance(value, syntax.Attribute):
+            value = value.value
+        return isinstance(value, syntax.Name) and value.name in PACKAGES and scope.find(value.name) is None
 
     def attribute(self, node: syntax.Attribute) -> Diagnostic:
         found = problems.unknown_attribute(node.span, node.name, ATTRIBUTES)
@@ -207,6 +214,8 @@ class Checker:
             name = function.name
             parts.insert(0, function.value)
             count += 1
+            if self.in_package(function, scope):
+                return parts
         else:
             return [function, *parts]
         self.read.add(name)

@@ -130,12 +130,6 @@ KEYWORDS = (
     *("assert", "and", "or", "not", "lambda", "True", "False", "None"),
 )
 
-# Packages whose functions are here without a prefix
-
-MODULES = frozenset(
-    {"np", "numpy", "torch", "math", "jnp", "jax", "tf", "scipy", "mx", "cmath", "nn", "autograd", "nd"}
-)
-
 # Names that have another one here: what to write
 
 NAMES: dict[str, str] = {

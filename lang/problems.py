@@ -272,8 +272,39 @@ def text_as_value(span: Span) -> Diagnostic:
 
 def unknown_name(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
     """E201: a name that has no value."""
-    cure = _meant(name, known) or f"give it a value in the program, or bind it: -i {name}=VALUE"
+    names = set(known)
+    cure = _name_here(span, name, names) or _meant(name, names)
+    cure = cure or f"give it a value in the program, or bind it: -i {name}=VALUE"
     return Diagnostic("E201", f"nothing is called `{name}`", (Label(span, "not known here"),), cure)
+
+
+def _name_here(span: Span, name: str, known: set[str]) -> str | None:
+    """What a name of other languages is here, or a statement that begins with a name without a value."""
+    from ndgrad.lang import habits  # only where something is wrong
+    from ndgrad.lang.builtins import PACKAGES
+
+    text = span.source.text
+    line_end = text.find("\n", span.end)
+    behind = text[span.end : line_end if line_end >= 0 else len(text)]
+    if name in PACKAGES and (attribute := re.match(r"(?:\.\w+)*\.(\w+)", behind)):
+        return _without_package(attribute[1], known)
+    if name in habits.NAMES:
+        return habits.NAMES[name]
+    if not text[text.rfind("\n", 0, span.start) + 1 : span.start].strip():
+        if name in habits.ENDS and not behind.strip():
+            return "a block ends where its indentation ends"
+        if assigned := re.match(r"\s*(?:==|<-)\s*(.{1,40})$", behind):
+            return f"a value is given with `=`: {name} = {assigned[1]}"
+    return None
+
+
+def _without_package(name: str, known: set[str]) -> str:
+    """What to write for the function or constant `name` of a package."""
+    from ndgrad.lang import habits
+
+    if name in known:
+        return f"functions and constants are written without a package: {name}"
+    return habits.FUNCTIONS_HERE.get(name) or _meant(name, known) or "functions are written without a package: sum(x)"
 
 
 def unknown_in_library(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
@@ -290,17 +321,34 @@ def not_yet(span: Span, name: str) -> Diagnostic:
 
 def unknown_function(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
     """E202: a call of something that is not defined."""
-    return Diagnostic("E202", f"there is no function `{name}`", (Label(span),), _meant(name, known))
+    cure = _function_here(name) or _meant(name, known) or f"define it: def {name}(...):"
+    return Diagnostic("E202", f"there is no function `{name}`", (Label(span),), cure)
 
 
 def unknown_attribute(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
     """E202: a method or attribute that arrays do not have."""
-    return Diagnostic("E202", f"arrays have no `.{name}`", (Label(span),), _meant(name, known))
+    cure = _function_here(name) or _meant(name, known)
+    return Diagnostic("E202", f"arrays have no `.{name}`", (Label(span),), cure)
+
+
+def _function_here(name: str) -> str | None:
+    """What to write for a function of other languages."""
+    from ndgrad.lang import habits  # only where something is wrong
+
+    return habits.FUNCTIONS_HERE.get(name)
 
 
 def not_a_function(span: Span, what: str) -> Diagnostic:
     """E202: a call of a value that is not a function."""
-    cure = "a product needs `*`" if what != "a tuple" else None
+    cure: str | None = "a product needs `*`, an entry is written x[0]"
+    if what in ("True", "False", "None"):
+        what, cure = f"`{what}`", "leave the brackets out"
+    if what.startswith("the value of ."):
+        cure = f"it is no method: leave the brackets behind {what.removeprefix('the value of ')} out"
+    elif what.startswith("the number "):
+        cure = "a product needs `*`"
+    elif what == "a tuple":
+        cure = None
     return Diagnostic("E202", f"{what} cannot be called", (Label(span, f"this is {what}"),), cure)
 
 
@@ -461,6 +509,13 @@ def head_does_not_fit(head: str, of: str, shape: str, span: Span | None) -> Diag
     labels = () if span is None else (Label(span, f"`{of}` is {shape}"),)
     cure = "the head is the gradient arriving from above: it needs the output's shape"
     return Diagnostic("E404", f"the head is {head}, the output `{of}` is {shape}", labels, cure)
+
+
+def direction_does_not_fit(name: str, direction: str, shape: str, span: Span | None) -> Diagnostic:
+    """E404: a direction of an input has a shape that does not broadcast to the input's."""
+    cure = "a direction says how each entry of the input moves: it needs the input's shape"
+    labels = () if span is None else (Label(span, f"`{name}` is {shape}"),)
+    return Diagnostic("E404", f"the direction is {direction}, the input `{name}` is {shape}", labels, cure)
 
 
 def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
