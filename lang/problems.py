@@ -518,6 +518,13 @@ def direction_does_not_fit(name: str, direction: str, shape: str, span: Span | N
     return Diagnostic("E404", f"the direction is {direction}, the input `{name}` is {shape}", labels, cure)
 
 
+def direction_does_not_fit(name: str, direction: str, shape: str, span: Span | None) -> Diagnostic:
+    """E404: a direction of an input has a shape that does not broadcast to the input's."""
+    cure = "a direction says how each entry of the input moves: it needs the input's shape"
+    labels = () if span is None else (Label(span, f"`{name}` is {shape}"),)
+    return Diagnostic("E404", f"the direction is {direction}, the input `{name}` is {shape}", labels, cure)
+
+
 def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
     """E406: an argument that depends on a differentiated input, where no derivative is defined."""
     labels = (Label(span, "this depends on an input to differentiate by"),)

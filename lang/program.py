@@ -14,7 +14,7 @@ from ndgrad.lang.cache import tree_of
 from ndgrad.lang.checker import Checker
 from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.interpreter import compile_program
-from ndgrad.lang.running import Result, Run
+from ndgrad.lang.running import Asked, Result, Run
 from ndgrad.lang.scopes import Scope
 from ndgrad.lang.values import Run as Closure
 
@@ -88,6 +88,14 @@ class Program:
         timeout: float | None = None,
         abandon: Callable[[Error], None] | None = None,
         show: Callable[[str], None] | None = None,
+        mode: str | None = None,
+        heads: Mapping[str, Any] | None = None,
+        jvp: Mapping[str, Any] | None = None,
+        jac: Sequence[str] = (),
+        hess: Sequence[str] = (),
+        hvp: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        train: bool = False,
     ) -> Result:
         """Run the program.
 
@@ -103,6 +111,12 @@ class Program:
         timeout    seconds that the run may take, any time unless given
         abandon    called with the error, in another thread, where a run over its limit is stuck in an operation
         show       where `print` goes, standard error unless given
+        mode       "forward" or "reverse"; unless given, reverse for gradients, the shorter of the two for Jacobians
+        heads      the adjoints of several outputs or variables by name, instead of `of` and `head`
+        jvp        directions by name of the input, along which they move together: for `Result.jvp`
+        jac, hess  names to give Jacobians and Hessians by ("all" too); the Hessian is that of ⟨head, output⟩
+        hvp        directions by name, for the Hessian by all these names times them
+        seed       what random numbers begin from; train, whether dropout and batch_norm train
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
         run = Run(
@@ -119,6 +133,16 @@ class Program:
             max_memory,
             timeout,
             abandon,
+            Asked(
+                mode,
+                tuple((heads or {}).items()),
+                tuple((jvp or {}).items()),
+                tuple(jac),
+                tuple(hess),
+                tuple((hvp or {}).items()),
+                seed,
+                train,
+            ),
         )
         try:
             return _deep(run.go)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ndgrad import autograd
 from ndgrad.errors import Diagnostic, Error, Span
+from ndgrad.frozen import Frozen
 from ndgrad.lang import problems
 from ndgrad.lang.checker import unknown
 from ndgrad.lang.conditions import PathStep
@@ -36,6 +37,9 @@ class Result:
     outputs   all outputs, in order, by name
     of        the name of what was differentiated
     grads     the gradients, by name of the input
+    jacobians, hessians   the second of shape x.shape + x.shape, the first of the output's shape + x.shape, by name
+    jvp       the derivative along the directions given, of the output's shape; None unless asked for
+    hvp       the Hessian times the directions given, by name of the input
     path      the decisions of the run; seconds, how long it took; warnings
     trace     the assignments in order (with trace=True), else None
     """
@@ -50,7 +54,13 @@ class Result:
         warnings: list[Diagnostic],
         trace: list[Binding] | None,
         derive: Callable[[str], Derivation],
+        further: dict[str, Any] | None = None,
     ) -> None:
+        further = further or {}
+        self.jvp: np.ndarray[Any, Any] | None = further.get("jvp")
+        self.jacobians: dict[str, np.ndarray[Any, Any]] = further.get("jacobians", {})
+        self.hessians: dict[str, np.ndarray[Any, Any]] = further.get("hessians", {})
+        self.hvp: dict[str, np.ndarray[Any, Any]] = further.get("hvp", {})
         self.outputs = outputs
         self.grads = grads
         self.of = of
@@ -65,8 +75,33 @@ class Result:
         return next(iter(self.outputs.values()), None)
 
     def derivation(self, name: str) -> Derivation:
-        """The steps of the derivative by the input `name`, from the recorded run (or a new one, recorded)."""
+        """The steps of the derivative by the input `name`, from the recorded run (or a new one, recorded).
+
+        Of several heads it follows the first.
+        """
         return self._derive(name)
+
+
+class Asked(Frozen):
+    """What is asked of a run besides gradients of one output in reverse mode; see `Program.run`."""
+
+    mode: str | None = None
+    heads: tuple[tuple[str, Any], ...] = ()
+    jvp: tuple[tuple[str, Any], ...] = ()
+    jac: tuple[str, ...] = ()
+    hess: tuple[str, ...] = ()
+    hvp: tuple[tuple[str, Any], ...] = ()
+    seed: int | None = None
+    train: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether the program is run again, as a function of its inputs."""
+        return bool(self.mode == "forward" or self.jvp or self.jac or self.hess or self.hvp)
+
+
+NOTHING_MORE = Asked()
+Head = tuple[str, NDArray, Any, Span | None]  # the name of what is differentiated, its value, its adjoint, its place
 
 
 class Run:
@@ -87,6 +122,7 @@ class Run:
         max_memory: int | None = None,
         timeout: float | None = None,
         abandon: Callable[[Error], None] | None = None,
+        asked: Asked = NOTHING_MORE,
     ) -> None:
         self.program = program
         self.checked = program.checked
@@ -100,6 +136,9 @@ class Run:
         self.max_memory = max_memory
         self.timeout = timeout
         self.abandon = abandon
+        self.asked = asked
+        if asked.heads:
+            self.of, self.head = asked.heads[0]
         self.show = show or _to_standard_error
         self.warnings: list[Diagnostic] = []
         self.grad = (grad,) if isinstance(grad, str) else tuple(dict.fromkeys(grad))
@@ -125,18 +164,31 @@ class Run:
                 name: taken(name, value, self.dtype, self.span_of(name), self.bound_by.get(name))
                 for name, value in self.inputs.items()
             }
-            wanted = self.wanted(given)
-            if wanted or self.trace:
-                scopes.enter_context(autograd.record())
+            wanted = self.wanted("--grad", self.grad, given)
+            scopes.enter_context(autograd.train_mode() if self.asked.train else autograd.predict_mode())
+            if (wanted and self.asked.mode != "forward") or self.trace:
+                scopes.enter_context(autograd.record(self.asked.train))
             if self.trace:
                 scopes.enter_context(autograd.keep_values())
+            draws = self.draws()
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
-            scopes.enter_context(Watch(state, self.timeout, self.max_memory, self.abandon))
+            watch = Watch(state, self.timeout, self.max_memory, self.abandon)
+            scopes.enter_context(watch)
             frame, scope = self.evaluate(state, given, wanted)
             outputs = self.outputs(state, frame, scope)
-            of, y, span = self.differentiated(state, frame, scope, outputs)
+            of, y, span = self.differentiated(self.of, state, frame, scope, outputs)
             head = None if y is None else self.head_for(of or "", y, span)
-            grads = self.gradients(wanted, state, of, y, head, span)
+            heads = [] if y is None else [(of or "", y, head, span)]
+            for name, value in self.asked.heads[1:]:
+                _, other, place = self.differentiated(name, state, frame, scope, outputs)
+                assert other is not None
+                heads.append((name, other, self.head_for(name, other, place, value), place))
+            further: dict[str, Any] = {}
+            if self.asked.again:
+                from ndgrad.lang.differentials import Again
+
+                further = Again(self, state, watch, heads, draws).all(wanted)
+            grads = further.pop("grads", None) or self.gradients(wanted, state, heads)
         if state.stopped is not None:
             raise stop(state, None)
         bindings = self.bindings(state)
@@ -150,7 +202,15 @@ class Run:
 
         seconds = perf_counter() - start
         return Result(
-            shown, arrays, of, state.path.steps(self.program.source), seconds, self.warnings, bindings, derive
+            shown,
+            arrays,
+            ", ".join(name for name, *_ in heads) if of is not None else None,
+            state.path.steps(self.program.source),
+            seconds,
+            self.warnings,
+            bindings,
+            derive,
+            further,
         )
 
     # Before
@@ -169,18 +229,28 @@ class Run:
                 known_others = known - {name} - set(self.inputs)
                 self.warnings.append(problems.never_used(name, self.bound_by.get(name), known_others))
 
-    def wanted(self, given: dict[str, NDArray]) -> tuple[str, ...]:
+    def wanted(self, option: str, names: Sequence[str], given: dict[str, NDArray]) -> tuple[str, ...]:
         """The names to differentiate by. E205."""
         known = list(dict.fromkeys((*self.checked.inputs, *given)))
         wanted: list[str] = []
-        for name in self.grad:
+        for name in names:
             if name == "all" and name not in known:
                 wanted += [n for n in known if n not in wanted and (n not in given or given[n].dtype.kind == "f")]
             elif name not in known:
-                raise problems.raised(problems.unknown_option("--grad", name, "input", known))
+                raise problems.raised(problems.unknown_option(option, name, "input", known))
             elif name not in wanted:
                 wanted.append(name)
         return tuple(wanted)
+
+    def draws(self) -> Any:
+        """What the random numbers of the run begin from, where it has to be known."""
+        if self.asked.seed is None and not self.asked.again:
+            return None
+        from ndgrad.ops import random
+
+        if self.asked.seed is not None:
+            random.seed(self.asked.seed)
+        return random.generator().bit_generator.state
 
     def evaluate(self, state: State, given: dict[str, NDArray], wanted: tuple[str, ...]) -> tuple[list[Any], Scope]:
         """Run the program's statements."""
@@ -226,33 +296,33 @@ class Run:
         return made
 
     def differentiated(
-        self, state: State, frame: list[Any], scope: Scope, outputs: dict[str, tuple[NDArray, Span]]
+        self, of: str | None, state: State, frame: list[Any], scope: Scope, outputs: dict[str, tuple[NDArray, Span]]
     ) -> tuple[str | None, NDArray | None, Span | None]:
         """The name, value and place of what is differentiated. E205, E208."""
-        if self.of is None:
+        if of is None:
             if outputs:
                 name = next(iter(outputs))
                 return name, *outputs[name]
-            if self.grad:
+            if self.grad or self.asked.again:
                 raise problems.raised(problems.no_output("the program has no value to differentiate"))
             return None, None, None
-        if self.of in outputs:
-            return self.of, *outputs[self.of]
-        value = frame[scope.places[self.of]] if self.of in scope.places else UNBOUND
+        if of in outputs:
+            return of, *outputs[of]
+        value = frame[scope.places[of]] if of in scope.places else UNBOUND
         if value is UNBOUND:
             known = [*outputs, *(n for n, i in scope.places.items() if n not in outputs and frame[i] is not UNBOUND)]
-            raise problems.raised(problems.unknown_option("--of", self.of, "output or variable", known))
-        node = self.checked.globals.get(self.of)
-        span = node.span if node is not None else self.span_of(self.of) or Span(self.program.source, 0, 0)
-        return self.of, _output(value, span), span
+            option = "--head-of" if self.asked.heads else "--of"
+            raise problems.raised(problems.unknown_option(option, of, "output or variable", known))
+        node = self.checked.globals.get(of)
+        span = node.span if node is not None else self.span_of(of) or Span(self.program.source, 0, 0)
+        return of, _output(value, span), span
 
-    def head_for(self, of: str, y: NDArray, span: Span | None) -> np.ndarray[Any, Any]:
-        """The adjoint of the output, in its shape. E404."""
-        if self.head is None:
+    def head_for(self, of: str, y: NDArray, span: Span | None, value: Any = None) -> np.ndarray[Any, Any]:
+        """The adjoint of an output, in its shape: `value`, the head of the run unless given. E404."""
+        value = self.head if value is None else value
+        if value is None or not (self.grad or self.trace or self.asked.again):
             return np.ones(y.shape, y.dtype)
-        if not self.grad and not self.trace:
-            return np.ones(y.shape, y.dtype)
-        head = np.asarray(plain(taken("the head", self.head, None, None, self.bound_by.get("the head"))))
+        head = np.asarray(plain(taken("the head", value, None, None, self.bound_by.get("the head"))))
         try:
             spread = np.broadcast_to(head, y.shape)
         except ValueError:
@@ -260,30 +330,34 @@ class Run:
             raise problems.raised(problems.head_does_not_fit(shape, of, shown_shape(y.shape), span)) from None
         return np.array(spread, dtype=y.dtype if y.dtype.kind == "f" else None)
 
-    def gradients(
-        self, wanted: tuple[str, ...], state: State, of: str | None, y: NDArray | None, head: Any, span: Span | None
-    ) -> dict[str, NDArray]:
-        """The gradients of `y` by each name. E401."""
+    def gradients(self, wanted: tuple[str, ...], state: State, heads: list[Head]) -> dict[str, NDArray]:
+        """The gradients of what the heads weigh, by each name. E401."""
         if not wanted:
             return {}
-        assert y is not None
-        if y.dtype.kind != "f":
-            raise problems.raised(problems.no_gradient_of(of or "", str(y.dtype), span, "gradients of"))
+        for of, y, _, span in heads:
+            if y.dtype.kind != "f":
+                raise problems.raised(problems.no_gradient_of(of, str(y.dtype), span, "gradients of"))
+        of = ", ".join(name for name, *_ in heads)
+        span = heads[0][3]
         variables = [state.inputs[name] for name in wanted]
-        if y.node is None:
+        linked = [(y, head) for _, y, head, _ in heads if y.node is not None]
+        if not linked:
             for name in wanted:
                 if name in self.checked.read:
-                    self.warnings.append(problems.not_on_the_path(of or "", name))
+                    self.warnings.append(problems.not_on_the_path(of, name))
             return {name: array(np.zeros(x.shape, x.dtype)) for name, x in zip(wanted, variables, strict=True)}
+        ys = [y for y, _ in linked]
         try:
-            made = autograd.grad([y], variables, [head], retain_graph=True)
+            made = autograd.grad(
+                ys, variables, [head for _, head in linked], retain_graph=True, train_mode=self.asked.train
+            )
         except Error as error:
             raise (error.at(span) if span is not None else error) from None
         for name, x, g in zip(wanted, variables, made, strict=True):
-            if not np.any(plain(g)) and name in self.checked.read:
-                flat = autograd.only_through(y, x)
+            if len(ys) == 1 and not np.any(plain(g)) and name in self.checked.read:
+                flat = autograd.only_through(ys[0], x)
                 if flat is not None:
-                    self.warnings.append(problems.only_through_steps(of or "", name, flat))
+                    self.warnings.append(problems.only_through_steps(of, name, flat))
         return dict(zip(wanted, made, strict=True))
 
     # The derivation
@@ -310,6 +384,8 @@ class Run:
             max_memory=self.max_memory,
             timeout=self.timeout,
             show=_nowhere,
+            seed=self.asked.seed,
+            train=self.asked.train,
         )
         return made.derivation(name)
 
@@ -348,7 +424,7 @@ class Run:
             state = State(given, frozenset(), self.max_steps, _nowhere, {}, traced=False)
             frame, scope = run.evaluate(state, given, ())
             outputs = run.outputs(state, frame, scope)
-            _, y, _ = run.differentiated(state, frame, scope, outputs)
+            _, y, _ = run.differentiated(of, state, frame, scope, outputs)
         assert y is not None
         return float(np.vdot(head, plain(y)))
 
