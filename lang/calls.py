@@ -259,6 +259,7 @@ def _operation_call(
 
 def _unary_call(op: Primitive, inside: Run, span: Span, spans: tuple[Span, ...]) -> Run:
     call, name = op.call, op.name
+    fresh = op.elementwise  # others may give the operand itself
 
     def run(f: Frame) -> Any:
         a = inside(f)
@@ -269,8 +270,8 @@ def _unary_call(op: Primitive, inside: Run, span: Span, spans: tuple[Span, ...])
         except Exception as error:
             raise failed(error, name, span, spans) from None
         if y.__class__ is NDArray:
-            node = y.node
-            if node is not None and node.span is None:
+            node = y._node
+            if node is not None and (fresh or node.span is None):
                 node.span = span
         return y
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ndgrad.errors import Span
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.builtins import ATTRIBUTES, CONSTANTS, builtin
@@ -39,6 +41,7 @@ class Expressions:
     def __init__(self, scope: Scope, hidden: frozenset[str]) -> None:
         self.scope = scope
         self.hidden = hidden  # names of built-in functions that the caller has bound to values
+        self.constants: dict[int, Any] = {}  # the numbers that expressions come to, by id of the node
 
     def compile(self, node: syntax.Expression) -> Run:
         """The closure that computes `node`."""
@@ -58,7 +61,11 @@ class Expressions:
     # Leaves
 
     def number(self, node: syntax.Number) -> Run:
-        value = node.value
+        return self.constant(node, node.value)
+
+    def constant(self, node: syntax.Expression, value: Any) -> Run:
+        """The closure of an expression that comes to the same number in every run."""
+        self.constants[id(node)] = value
         return lambda f: value
 
     def truth(self, node: syntax.Truth) -> Run:
@@ -144,9 +151,9 @@ class Expressions:
     def unary(self, node: syntax.Unary) -> Run:
         span, spans = node.span, (node.operand.span,)
         inside = self.compile(node.operand)
-        if isinstance(node.operand, syntax.Number) and node.operator == "-":
-            constant = negative(node.operand.value)
-            return lambda f: constant
+        if id(node.operand) in self.constants:
+            value = self.constants[id(node.operand)]
+            return self.constant(node, negative(value) if node.operator == "-" else value)
         minus = node.operator == "-"
         call = _operation("negative" if minus else "positive")
 
@@ -169,7 +176,9 @@ class Expressions:
         while isinstance(chain[-1].left, syntax.Binary):
             chain.append(chain[-1].left)
         if len(chain) <= LONG_CHAIN:
-            return self.apply(node.operator, self.compile(node.left), self.compile(node.right), node)
+            left, right = self.compile(node.left), self.compile(node.right)
+            folded = self.folded(node)
+            return self.apply(node.operator, left, right, node) if folded is None else self.constant(node, folded)
         chain.reverse()
         steps = []
         for link in chain:
@@ -184,6 +193,17 @@ class Expressions:
             return value
 
         return run
+
+    def folded(self, node: syntax.Binary) -> Any:
+        """The number that an operator on two constant numbers gives, else None."""
+        a, b = self.constants.get(id(node.left)), self.constants.get(id(node.right))
+        if a is None or b is None or node.operator not in ARITHMETIC:
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                return ARITHMETIC[node.operator](a, b)
+        except (DivisionByZero, ArithmeticError):
+            return None  # the run says so, where it comes to it
 
     def apply(self, sign: str, left: Run, right: Run, node: syntax.Binary) -> Run:
         """The closure that computes `left sign right`."""
@@ -204,8 +224,8 @@ class Expressions:
                 y = call(a, b)
             except Exception as error:
                 raise failed(error, sign, span, spans) from None
-            node = y.node
-            if node is not None and node.span is None:
+            node = y._node
+            if node is not None:  # made by this very operation
                 node.span = span
             return y
 

@@ -115,7 +115,7 @@ def compile_index(compiler: Expressions, node: syntax.Index) -> Run:
         except Exception as error:
             raise failed(error, "an index", span, spans) from None
         node = y.node
-        if node is not None and node.span is None:
+        if node is not None:
             node.span = span
         return y
 

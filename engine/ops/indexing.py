@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import EllipsisType
 from typing import Any
 
@@ -11,9 +12,10 @@ from ndgrad import problems
 from ndgrad.apply import attach
 from ndgrad.dtypes import first
 from ndgrad.namespace import PLAIN, plain, unbroadcast
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import Primitive, primitive
 from ndgrad.sweep import Scattered
+from ndgrad.tape import KEEPING, STATE, General
 
 BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
@@ -142,6 +144,38 @@ index = primitive(
     written="{x}[{key}]",
     example="index([10, 20, 30], -1) -> 30",
 )
+
+
+def _reading(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """The call of `index`, with a short way for integers and slices: loops read entries one by one."""
+    state, basic, saved = STATE, frozenset({int, slice}), (None, None)
+
+    def call(x: Any, key: Any) -> Any:
+        recording = state.recording
+        if x.__class__ is not NDArray or recording is KEEPING:
+            return slow(x, key)
+        if key.__class__ not in basic and (key.__class__ is not tuple or not basic.issuperset(map(type, key))):
+            return slow(x, key)
+        p = x._node
+        try:
+            y = x._data[key]
+        except IndexError:
+            return slow(x, key)
+        if p is None:
+            return new_array(y)
+        implicit = p.marked and p.implicit
+        if not recording and (recording is False or not implicit):
+            return new_array(y)
+        node = General(index, (p,), saved, (key,), y.shape, y.dtype)
+        node.shapes = (p.form.shape,)
+        if implicit:
+            node.mark(implicit=True)
+        return new_array(y, node)
+
+    return call
+
+
+index.call = _reading(index.call)
 
 
 @plain

@@ -6,11 +6,14 @@ import ast
 import math
 import random
 
+import numpy as np
 import pytest
 
-from ndgrad.errors import SyntaxError_
-from ndgrad.lang import compile
+from ndgrad.errors import Error, SyntaxError_
+from ndgrad.lang import compile, syntax
+from ndgrad.lang.expressions import Expressions
 from ndgrad.lang.program import Program
+from ndgrad.lang.scopes import Scope
 
 BINARY = ("+", "-", "*", "/", "//", "%", "**")
 COMPARE = ("<", "<=", ">", ">=", "==", "!=")
@@ -113,3 +116,24 @@ def test_grouping(text: str, value: float) -> None:
 )
 def test_numbers_without_an_answer_in_python(text: str, value: float) -> None:
     assert value_of(compile(text)) == pytest.approx(value, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2 * 3 + 1", 7), ("-(2 ** 3)", -8), ("-2 ** 2", -4), ("1 / 0", np.inf), ("7 // 2 * 2.5", 7.5), ("2 ** -1", 0.5)],
+)
+def test_operators_on_numbers_are_computed_once(text: str, value: float) -> None:
+    program = compile(f"y = x + ({text})")
+    assert program.run({"x": 1.0}).value == 1 + value
+    (statement,) = program.body.statements
+    assert isinstance(statement, syntax.Assign)
+    compiler = Expressions(Scope(()), frozenset())
+    assert isinstance(statement.value, syntax.Binary)
+    compiler.compile(statement.value.right)
+    assert compiler.constants[id(statement.value.right)] == value
+
+
+def test_a_division_by_zero_is_met_only_where_the_run_comes_to_it() -> None:
+    assert compile("y = 1 // 0 if x > 1 else 2").run({"x": 0.0}).value == 2
+    with pytest.raises(Error, match="E"):
+        compile("y = 1 // 0").run()
