@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SAMPLES = sorted((ROOT / "samples").glob("*.nd"))
+SAMPLES = sorted((ROOT / "samples").rglob("*.nd"))
 X = np.array([[1.0, 2], [3, 4]])
 HEAD = np.array([[10, 1], [0.1, 0.01]])
 
