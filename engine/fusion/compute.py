@@ -1,0 +1,141 @@
+"""Which deferred values are computed together, and in how many passes over memory.
+
+A pass walks one shape once. Values that need a finished reduction, or that meet an operand of a smaller shape
+which is itself deferred, wait for the next pass. What is computed is stored for whoever holds it: the values asked for,
+those that a variable holds (so that a loop never computes its beginning again), and what a later pass
+would take long to compute a second time. Everything else lives in a register for the length of a tile.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ndgrad.fusion.lazy import BROADCAST, CAST, PATCH, REDUCE, SMALL, VIEW, WHERE, Lazy, Shape, computed
+from ndgrad.fusion.report import COUNTS
+from ndgrad.fusion.schedule import Pass
+
+LOCK = threading.RLock()
+CHEAP = frozenset({
+    np.add, np.subtract, np.multiply, np.divide, np.negative, np.square, np.absolute, np.sqrt, np.sign, np.maximum,
+    np.minimum, np.reciprocal, np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isnan,
+    np.isfinite, np.isinf, np.logical_and, np.logical_or, np.logical_not, np.bitwise_and, np.bitwise_or, np.invert,
+    "cast", "where", "patch",
+})  # fmt: skip
+COSTLY = 8  # an exponential, in sums
+WORTH_STORING = 20  # in sums: what a later pass reads from memory rather than computes again
+
+
+def pending(targets: Sequence[Lazy]) -> list[Lazy]:
+    """What the targets are made of and that is not computed yet, operands first."""
+    order: list[Lazy] = []
+    seen: set[int] = set()
+    stack: list[tuple[Lazy, bool]] = [(x, False) for x in targets]
+    while stack:
+        x, expanded = stack.pop()
+        if expanded:
+            order.append(x)
+            continue
+        if x.value is not None or id(x) in seen:
+            continue
+        seen.add(id(x))
+        stack.append((x, True))
+        stack += [(a, False) for a in x.args if a.__class__ is Lazy and a.value is None and id(a) not in seen]
+    return order
+
+
+def _held(x: Lazy) -> bool:
+    return x.holders is not None and any(h() is not None for h in x.holders)
+
+
+def compute(targets: Sequence[Lazy], into: dict[int, np.ndarray[Any, Any]] | None = None) -> None:
+    """Give every target its value, in as few passes as may be.
+
+    into: buffers that the values of some targets go to, by the id of the target; of its shape and dtype, and
+    read by none of the operations.
+    """
+    with LOCK:
+        order = pending(targets)
+        if not order:
+            return
+        COUNTS.groups += 1
+        for outputs in _passes(order, {id(x) for x in targets}):
+            first = outputs[0]
+            if first.op is VIEW:
+                for x in outputs:
+                    x.settle(np.reshape(x.args[0].value, x.shape)[()])
+            elif first.op is BROADCAST:
+                for x in outputs:
+                    x.settle(np.broadcast_to(x.args[0].value, x.shape))
+            elif math.prod(domain_of(first)) < SMALL:
+                for x in pending(outputs):
+                    _at_once(x)
+            else:
+                Pass(domain_of(first), outputs).run(into or {})
+
+
+def _at_once(x: Lazy) -> None:
+    """Compute a small value from its operands, as NumPy would."""
+    args = [computed(a) for a in x.args]
+    with np.errstate(all="ignore"):
+        if x.op is REDUCE:
+            ufunc, axes = x.param
+            made = ufunc.reduce(args[0], axis=axes, keepdims=True, dtype=x.dtype)
+        elif x.op is CAST:
+            made = np.asarray(args[0]).astype(x.dtype)
+        elif x.op is WHERE:
+            made = np.where(*args)
+        elif x.op is PATCH:
+            made = np.where(args[1], x.param(args[2]), args[0])
+        elif x.op is BROADCAST:
+            made = np.broadcast_to(args[0], x.shape)
+        else:
+            made = x.op(*args)
+    x.settle(np.asarray(made)[()])
+
+
+def domain_of(x: Lazy) -> Shape:
+    """The shape that is walked to compute x."""
+    return x.args[0].shape if x.op is REDUCE else x.shape
+
+
+def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
+    """The values to store, pass by pass."""
+    level: dict[int, int] = {}
+    weight: dict[int, int] = {}
+    stored: dict[int, Lazy] = {}
+    for x in order:
+        domain = domain_of(x)
+        at, cost = 0, 1 if x.op in CHEAP else COSTLY
+        for a in x.args:
+            while a.__class__ is Lazy and a.op is BROADCAST and x.op is not BROADCAST:
+                a = a.args[0]
+            if a.__class__ is not Lazy or a.value is not None:
+                continue
+            below = level[id(a)]
+            if a.op is REDUCE or a.op is VIEW or a.shape != domain or x.op in (VIEW, BROADCAST):
+                stored[id(a)] = a
+                below += 1
+            else:
+                cost += weight[id(a)]
+            at = max(at, below)
+        level[id(x)] = at
+        weight[id(x)] = min(cost, WORTH_STORING)
+        if (id(x) in wanted and x.value is None) or _held(x):
+            stored[id(x)] = x
+    if any(level.values()):
+        for x in order:  # what a later pass would compute again
+            for a in x.args:
+                key = id(a)
+                if key in level and level[key] < level[id(x)] and key not in stored and weight[key] == WORTH_STORING:
+                    stored[key] = a
+    groups: dict[Any, list[Lazy]] = {}
+    for x in order:
+        if id(x) in stored:
+            kind = x.op if x.op is VIEW or x.op is BROADCAST else domain_of(x)
+            groups.setdefault((level[id(x)], str(kind)), []).append(x)
+    return [groups[key] for key in sorted(groups)]

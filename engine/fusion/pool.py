@@ -1,0 +1,66 @@
+"""The threads that tiles are shared among: NDGRAD_THREADS of them, else one for each core this process may use.
+
+NumPy's loops let go of the interpreter lock, so threads compute at the same time. Work that a thread of the
+pool asks for is done in that thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+_INSIDE = threading.local()
+_pool: ThreadPoolExecutor | None = None
+
+
+def _threads() -> int:
+    asked = os.environ.get("NDGRAD_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return min(int(asked), 256)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+THREADS = _threads()
+
+
+def _forget() -> None:
+    """In a process made by fork, in which the threads are not there."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def together(work: Callable[[], Any], threads: int) -> None:
+    """Run `work` in `threads` threads at once, of which this is one; raises what it raises."""
+    global _pool
+    if threads < 2 or getattr(_INSIDE, "yes", False):
+        work()
+        return
+    if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        _pool = ThreadPoolExecutor(max(THREADS - 1, 1), "ndgrad", _enter)
+    others = [_pool.submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        for other in others:  # also after an error: they write into the arrays of this call
+            if not other.cancel():
+                other.exception()
+    for other in others:
+        if not other.cancelled():
+            other.result()
+
+
+def _enter() -> None:
+    _INSIDE.yes = True
