@@ -144,14 +144,42 @@ class Program:
                 train,
             ),
         )
-        try:
-            return _deep(run.go)
-        except Error as error:
-            raise _with_origin(error, run.bound_by) from None
-        except MemoryError:
-            raise problems.raised(problems.out_of_memory(None)) from None
-        except RecursionError:
-            raise problems.raised(problems.recursion_too_deep(None, self.source.name, 1000)) from None
+        return guarded(run.go, run)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of the functions that the program defines or uses."""
+        made = []
+        for name, node in self.checked.globals.items():
+            match node:
+                case syntax.Define() | syntax.Linked():
+                    made.append(name)
+        for statement in self.body.statements:
+            match statement:
+                case syntax.Assign(targets=targets, value=syntax.Lambda()):
+                    made += [target.name for target in targets if isinstance(target, syntax.Name)]
+        return tuple(dict.fromkeys(made))
+
+    def function(
+        self,
+        name: str,
+        wrt: str | tuple[str, ...] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        dtype: Any = None,
+        max_steps: int = MAX_STEPS,
+    ) -> Callable[..., Any]:
+        """A function of the program as a plain callable over NumPy arrays and numbers.
+
+        name       a function that the program defines; or an output or variable, as a function of the inputs
+        wrt        the parameter (or input) to differentiate by: the callable then gives (value, gradient), as
+                   `scipy.optimize.minimize(f, w0, jac=True)` wants it; for a tuple of names (value, gradients)
+        inputs     values that the program needs by itself, by name; the program runs once, on the first call
+        max_steps  rounds of loops and calls that each call may take
+        Errors: E205 for a name that the program does not have, and those of a run when it is called.
+        """
+        from ndgrad.lang.functions import function_of
+
+        return function_of(self, name, wrt, dict(inputs or {}), dtype, max_steps)
 
     def compiled(self, bound: frozenset[str], traced: bool) -> tuple[Scope, Closure]:
         """The scope and the closure of the program where these names are bound."""
@@ -164,6 +192,18 @@ class Program:
             scope = Scope(dict.fromkeys((*self.checked.globals, *sorted(known))))
             self._compiled[key] = scope, compile_program(self.body, scope, hidden, traced)
         return self._compiled[key]
+
+
+def guarded(work: Callable[[], T], run: Run) -> T:
+    """Do work of a run; whatever goes wrong comes as an `ndgrad.Error`."""
+    try:
+        return _deep(work)
+    except Error as error:
+        raise _with_origin(error, run.bound_by) from None
+    except MemoryError:
+        raise problems.raised(problems.out_of_memory(None)) from None
+    except RecursionError:
+        raise problems.raised(problems.recursion_too_deep(None, run.program.source.name, 1000)) from None
 
 
 def _deep(work: Callable[[], T]) -> T:

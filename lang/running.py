@@ -35,7 +35,7 @@ class Result:
 
     value     the first output as a NumPy array, None if the program shows nothing
     outputs   all outputs, in order, by name
-    of        the name of what was differentiated
+    of        the name of what was differentiated, and `differentiated` its value (None without either)
     grads     the gradients, by name of the input
     jacobians, hessians   the second of shape x.shape + x.shape, the first of the output's shape + x.shape, by name
     jvp       the derivative along the directions given, of the output's shape; None unless asked for
@@ -55,8 +55,10 @@ class Result:
         trace: list[Binding] | None,
         derive: Callable[[str], Derivation],
         further: dict[str, Any] | None = None,
+        differentiated: np.ndarray[Any, Any] | None = None,
     ) -> None:
         further = further or {}
+        self.differentiated = differentiated
         self.jvp: np.ndarray[Any, Any] | None = further.get("jvp")
         self.jacobians: dict[str, np.ndarray[Any, Any]] = further.get("jacobians", {})
         self.hessians: dict[str, np.ndarray[Any, Any]] = further.get("hessians", {})
@@ -145,14 +147,7 @@ class Run:
 
     def go(self) -> Result:
         start = perf_counter()
-        if self.dtype is not None and str(self.dtype) not in ("float32", "float64"):
-            name = getattr(self.dtype, "__name__", str(self.dtype))
-            if name not in ("float32", "float64"):
-                raise problems.raised(problems.unknown_dtype(None, name))
-            self.dtype = name
-        missing = unknown(self.checked, self.inputs)
-        if missing:
-            raise problems.raised(missing)
+        self.prepare()
         self.warn_unused()
         with ExitStack() as scopes:
             scopes.enter_context(np.errstate(all="ignore"))
@@ -211,9 +206,21 @@ class Run:
             bindings,
             derive,
             further,
+            None if y is None else np.array(plain(y)),
         )
 
     # Before
+
+    def prepare(self) -> None:
+        """Hold what was given against the program. E201, E203, E206."""
+        if self.dtype is not None and str(self.dtype) not in ("float32", "float64"):
+            name = getattr(self.dtype, "__name__", str(self.dtype))
+            if name not in ("float32", "float64"):
+                raise problems.raised(problems.unknown_dtype(None, name))
+            self.dtype = name
+        missing = unknown(self.checked, self.inputs)
+        if missing:
+            raise problems.raised(missing)
 
     def span_of(self, name: str) -> Span | None:
         """Where an input is declared, or first read."""
