@@ -66,6 +66,8 @@ def bad_index(reason: str, shape: Shape, help: str | None = None) -> ShapeError:
 
 def does_not_fit(op: str, reason: str, shapes: tuple[Shape, ...], help: str | None = None) -> ShapeError:
     """E304: operands whose shapes the operation cannot take."""
+    if not reason[1:2].isupper():
+        reason = reason[:1].lower() + reason[1:]  # NumPy's own begin with a capital
     return _shape_error("E304", f"`{op}`: {reason}", shapes, help)
 
 

@@ -326,6 +326,8 @@ def _argument(op: Primitive, parameter: Parameter, value: Any, span: Span) -> An
 def _static(op: Primitive, name: str, value: Any, span: Span) -> Any:
     """A static argument: plain numbers, tuples, strings or None."""
     if isinstance(value, NDArray):
+        if name == "axis" and value.shape and op.variadic:  # concatenate(a, b)
+            raise problems.raised(problems.arrays_not_together(span, op.name))
         if value.node is not None:
             raise problems.raised(problems.no_gradient_by_argument(op.name, name, span))
         value = np.asarray(plain(value)).tolist() if name in _WHOLE else value

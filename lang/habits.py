@@ -155,10 +155,22 @@ NAMES: dict[str, str] = {
     "PI": "write `pi`",
     "Pi": "write `pi`",
     "π": "write `pi`",
+    "int32": "write `int64`",
+    "int16": "write `int64`",
+    "int8": "write `int64`",
+    "uint8": "write `int64`",
+    "long": "write `int64`",
+    "double": "write `float64`",
+    "float16": "write `float32`",
+    "half": "write `float32`",
     "newaxis": "write `None` in the index: x[:, None]",
     "self": "there are no objects: a function takes all it needs as parameters",
     "this": "there are no objects: a function takes all it needs as parameters",
 }
+
+# Words between two operands
+
+BETWEEN: dict[str, str] = {"mod": "%", "rem": "%", "div": "//", "xor": "!=", "dot": "@", "times": "*", "plus": "+"}
 
 _LIST = "write the list itself: [1, 2] or [[1, 2], [3, 4]]"
 _COPY = "values are copied as they are: y = x is a copy"

@@ -70,6 +70,8 @@ def unexpected_character(span: Span) -> Diagnostic:
     if sign in habits.SPACES:
         message = f"{habits.SPACES[sign]} (U+{ord(sign):04X}) cannot stand here"
         return Diagnostic("E101", message, (Label(span),), "it may come with copied text; type a space instead")
+    if sign in habits.QUOTES:
+        return Diagnostic("E101", f"{shown} has no meaning here", (Label(span),), "strings stand in \" or '")
     if sign in habits.WRITTEN:
         return Diagnostic("E101", f"{shown} is not an operator", (Label(span),), f"write `{habits.WRITTEN[sign]}`")
     if sign == "!":
@@ -135,6 +137,8 @@ def string_without_end(span: Span) -> Diagnostic:
     cure = "close it on the same line"
     if before.endswith(span.text[0] * 2):
         cure = "strings end on their line; a comment begins with `#`"
+    elif span.text[0] in before.rpartition("\n")[2]:
+        cure = "a string with a quote in it stands in quotes of the other kind"
     elif span.text[0] == "'" and (before[-1:].isalnum() or before[-1:] in ("_", ")", "]")):
         cure = "a transpose is written `.T`"
     return Diagnostic("E102", "this string has no end", (Label(span, "it starts here"),), cure)
@@ -208,20 +212,26 @@ def bad_target(span: Span, what: str) -> Diagnostic:
     return Diagnostic("E108", f"{what} cannot be assigned to", (Label(span),), cure)
 
 
+_PARTNERS = {"(": ")", "[": "]", ")": "(", "]": "["}
+
+
 def never_closed(opener: Span) -> Diagnostic:
     """E109: a bracket without its partner."""
-    return Diagnostic("E109", f"this `{opener.text}` is never closed", (Label(opener),))
+    cure = f"a `{_PARTNERS[opener.text]}` is missing somewhere after it"
+    return Diagnostic("E109", f"this `{opener.text}` is never closed", (Label(opener),), cure)
 
 
 def never_opened(closer: Span) -> Diagnostic:
     """E109: a closing bracket too many."""
-    return Diagnostic("E109", f"this `{closer.text}` closes nothing", (Label(closer),))
+    cure = f"a `{_PARTNERS[closer.text]}` is missing somewhere before it, or it is one too many"
+    return Diagnostic("E109", f"this `{closer.text}` closes nothing", (Label(closer),), cure)
 
 
 def wrong_bracket(closer: Span, opener: Span) -> Diagnostic:
     """E109: brackets of two kinds are paired."""
     labels = (Label(closer, f"`{closer.text}` does not close it"), Label(opener, "opened here"))
-    return Diagnostic("E109", f"`{opener.text}` and `{closer.text}` do not go together", labels)
+    cure = f"`{opener.text}` is closed by `{_PARTNERS[opener.text]}`"
+    return Diagnostic("E109", f"`{opener.text}` and `{closer.text}` do not go together", labels, cure)
 
 
 def not_a_number(span: Span) -> Diagnostic:
@@ -248,7 +258,12 @@ def _number_meant(text: str) -> str:
 
 def misplaced(span: Span, word: str, where: str) -> Diagnostic:
     """E111: a statement that has a meaning only in certain places."""
-    return Diagnostic("E111", f"`{word}` {where}", (Label(span),))
+    cures = {
+        "return": "a program gives its values with `output`",
+        "input": "inputs are declared at the top of a program",
+        "output": "a function gives its value with `return`",
+    }
+    return Diagnostic("E111", f"`{word}` {where}", (Label(span),), cures.get(word))
 
 
 def given_twice(span: Span, name: str, what: str, first: Span) -> Diagnostic:
@@ -264,7 +279,9 @@ def bad_order(span: Span, what: str) -> Diagnostic:
 
 def text_as_value(span: Span) -> Diagnostic:
     """E113: a string where a value is needed."""
-    return Diagnostic("E113", "a string can only be an argument", (Label(span),))
+    number = re.fullmatch(r"[+-]?\d[\d.]*", span.text[1:-1])
+    cure = f"a number has no quotes: {number[0]}" if number else None
+    return Diagnostic("E113", "a string can only be an argument", (Label(span),), cure)
 
 
 # E2xx: names and calls
@@ -363,6 +380,11 @@ def wrong_arguments(span: Span, name: str, reason: str, help: str | None = None)
     return Diagnostic("E204", f"`{name}` {reason}", (Label(span),), help)
 
 
+def arrays_not_together(span: Span, name: str) -> Diagnostic:
+    """E204: several arrays as arguments of their own, where the function takes one tuple of them."""
+    return wrong_arguments(span, name, "takes its arrays as one tuple", f"put brackets around them: {name}((a, b))")
+
+
 def unknown_option(option: str, name: str, what: str, known: Sequence[str]) -> Diagnostic:
     """E205: a name given with --grad or --of that the program does not have."""
     listed = ", ".join(known) if known else "none"
@@ -442,7 +464,16 @@ def write_does_not_fit(span: Span, place: str, value: Span, shape: str) -> Diagn
 
 def not_numbers(op: str, span: Span, what: str) -> Diagnostic:
     """E305: something that is no number and no array where one is needed."""
-    return Diagnostic("E305", f"`{op}` needs numbers or arrays", (Label(span, f"this is {what}"),))
+    cure = None
+    if what == "None":
+        cure = "a function that ends without `return` gives None"
+    elif what == "a string":
+        cure = "a number has no quotes"
+    elif what.startswith("the function `"):
+        cure = f"call it: {what.split('`')[1]}(...)"
+    elif what.startswith("a tuple"):
+        cure = "an array is written in square brackets: [1, 2]"
+    return Diagnostic("E305", f"`{op}` needs numbers or arrays", (Label(span, f"this is {what}"),), cure)
 
 
 def lossy_write(span: Span, target: str, value: str) -> Diagnostic:
@@ -459,7 +490,8 @@ def operation_failed(op: str, span: Span, reason: str) -> Diagnostic:
 def not_one_condition(span: Span, what: str) -> Diagnostic:
     """E308: a condition with several entries, or none."""
     labels = (Label(span, f"this is {what}"),)
-    return Diagnostic("E308", "a condition must be one boolean or number", labels, "use all(...) or any(...)")
+    cure = "use all(...) or any(...); entry by entry there are where(mask, a, b) and logical_and(a, b)"
+    return Diagnostic("E308", "a condition must be one boolean or number", labels, cure)
 
 
 def integer_division_by_zero(span: Span) -> Diagnostic:
@@ -475,8 +507,8 @@ def ragged(first: Span, shape: str, other: Span, other_shape: str) -> Diagnostic
 
 def not_iterable(span: Span, what: str) -> Diagnostic:
     """E311: a loop over something that has no first axis."""
-    cure = "loop over range(n), or over the rows of an array"
-    return Diagnostic("E311", f"a loop cannot run over {what}", (Label(span, f"this is {what}"),), cure)
+    cure = "a loop runs over range(n), the rows of an array, or the entries of a tuple"
+    return Diagnostic("E311", f"{what} has no entries to run over or to count", (Label(span),), cure)
 
 
 def not_an_integer(span: Span, op: str, what: str) -> Diagnostic:
@@ -509,13 +541,6 @@ def head_does_not_fit(head: str, of: str, shape: str, span: Span | None) -> Diag
     labels = () if span is None else (Label(span, f"`{of}` is {shape}"),)
     cure = "the head is the gradient arriving from above: it needs the output's shape"
     return Diagnostic("E404", f"the head is {head}, the output `{of}` is {shape}", labels, cure)
-
-
-def direction_does_not_fit(name: str, direction: str, shape: str, span: Span | None) -> Diagnostic:
-    """E404: a direction of an input has a shape that does not broadcast to the input's."""
-    cure = "a direction says how each entry of the input moves: it needs the input's shape"
-    labels = () if span is None else (Label(span, f"`{name}` is {shape}"),)
-    return Diagnostic("E404", f"the direction is {direction}, the input `{name}` is {shape}", labels, cure)
 
 
 def direction_does_not_fit(name: str, direction: str, shape: str, span: Span | None) -> Diagnostic:

@@ -291,6 +291,8 @@ def _missing(p: Place) -> Diagnostic | None:
         return p.wrong("the rows of a matrix are lists: [[1, 2], [3, 4]]")
     if p.kind(p.i) not in _OPERANDS or "MULTIPLY" not in p.expected:
         return None
+    if p.text(p.i) in habits.BETWEEN and p.i + 1 < len(p.line):
+        return p.wrong(f"write `{habits.BETWEEN[p.text(p.i)]}`")
     if p.kind(p.i - 1) == "NAME" and _is_function(before):
         rest = p.rest(p.i) if bracket < 0 and p.kind(len(p.line) - 1) in _OPERANDS and p.i == len(p.line) - 1 else ""
         return p.wrong(f"a call needs brackets: {before}({rest or '...'})")
