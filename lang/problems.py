@@ -490,7 +490,7 @@ def operation_failed(op: str, span: Span, reason: str) -> Diagnostic:
 def not_one_condition(span: Span, what: str) -> Diagnostic:
     """E308: a condition with several entries, or none."""
     labels = (Label(span, f"this is {what}"),)
-    cure = "use all(...) or any(...); entry by entry there are where(mask, a, b) and logical_and(a, b)"
+    cure = "use all(...) or any(...); entry by entry: where(mask, a, b), logical_and(a, b)"
     return Diagnostic("E308", "a condition must be one boolean or number", labels, cure)
 
 

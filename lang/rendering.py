@@ -15,7 +15,7 @@ Plain text; `paint` may add colours and `ascii` keeps to signs that every termin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 from ndgrad.errors import Diagnostic, Label, Span
 
@@ -35,7 +35,7 @@ def render(
 ) -> str:
     """One or several diagnostics as text, without a newline at the end.
 
-    width   lines of source are clipped to about this many columns, around what is underlined
+    width   lines of source are clipped to about this many columns, around what is underlined; help is broken at it
     paint   paint(text, role) gives the text in colour; the roles are "error", "warning", "message",
             "frame", "mark" and "help"
     ascii   use ASCII for the frame
@@ -75,7 +75,9 @@ class _Drawing:
             lines.append(f"{self.paint(str(number).rjust(margin), 'frame')} {bar} {source}".rstrip())
             lines += [f"{blank} {bar} {mark}" for mark in marks]
         if one.help:
-            lines.append(f"{blank} {self.paint('= help:', 'help')} {_one_line(one.help)}")
+            first, *more = _broken(_one_line(one.help), self.width - margin - len("  = help: "))
+            lines.append(f"{blank} {self.paint('= help:', 'help')} {first}")
+            lines += [f"{blank}         {line}" for line in more]
         return lines
 
     def line(self, labels: list[Label], role: str, width: int) -> tuple[str, list[str]]:
@@ -84,6 +86,8 @@ class _Drawing:
         places = []
         for label in labels:
             first = min(max(label.span.start - start, 0), len(text))
+            while 0 < first < len(text) and not _width(text[first]):
+                first -= 1  # a mark is underlined with the letter that carries it
             last = min(max(label.span.end - start, first), len(text))
             places.append((_columns(text[:first]), max(_columns(text[:last]), _columns(text[:first]) + 1), label))
         places.sort(key=lambda place: (place[0], place[1]))
@@ -175,7 +179,41 @@ def _columns(text: str) -> int:
 def _width(text: str) -> int:
     if text.isascii():
         return len(text)
-    return sum([2 if east_asian_width(sign) in "WF" else 1 for sign in text])
+    return sum([_sign_width(sign) for sign in text])
+
+
+def _sign_width(sign: str) -> int:
+    """2 for a wide sign, 0 for a mark that is drawn onto the sign before it."""
+    if category(sign) in ("Mn", "Me") or "\u1160" <= sign <= "\u11ff":
+        return 0
+    return 2 if east_asian_width(sign) in "WF" else 1
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` columns, broken between words; short pieces of code stay whole."""
+    lines = [""]
+    for piece in _pieces(text):
+        last = lines[-1]
+        if last and _width(last) + 1 + _width(piece) > width:
+            lines.append(piece)
+        else:
+            lines[-1] = f"{last} {piece}" if last else piece
+    return lines
+
+
+def _pieces(text: str) -> list[str]:
+    """The words, where those in one pair of backquotes or brackets are one, unless they are many."""
+    made: list[str] = []
+    held: list[str] = []
+    depth = 0
+    for word in text.split(" "):
+        held.append(word)
+        depth += sum(word.count(sign) for sign in "([") - sum(word.count(sign) for sign in ")]")
+        whole = " ".join(held)
+        if (depth <= 0 and whole.count("`") % 2 == 0) or len(whole) > 40:
+            made += [whole] if len(whole) <= 40 else held
+            held, depth = [], 0
+    return made + held
 
 
 def _cut(text: str, start: int, end: int) -> str:
@@ -184,8 +222,14 @@ def _cut(text: str, start: int, end: int) -> str:
         return text[start:end]
     made = []
     column = 0
+    kept = False
     for sign in text:
-        if column >= start and column + _width(sign) <= end:
+        width = _sign_width(sign)
+        if width:
+            kept = start <= column and column + width <= end
+            if column < start < column + width:  # half of a wide sign
+                made.append(" ")
+            column += width
+        if kept:
             made.append(sign)
-        column += _width(sign)
     return "".join(made)

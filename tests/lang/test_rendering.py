@@ -27,6 +27,33 @@ def test_wide_signs_take_two_columns() -> None:
     assert lines(at("名 = x", (4, 5, "here"))) == ["1 │ 名 = x", "  │      ┬", "  │      here"]
 
 
+def test_marks_on_letters_take_no_column_of_their_own() -> None:
+    text = "e\u0301 = x ^ 2"
+    assert lines(at(text, (7, 8, "here"))) == [f"1 │ {text}", "  │       ┬", "  │       here"]
+    assert lines(at(text, (1, 2, "here"))) == [f"1 │ {text}", "  │ ┬", "  │ here"]
+    assert lines(at("\u1112\u1161 = x", (5, 6, "here")))[1] == "  │      ┬"
+
+
+def test_a_long_line_of_wide_signs_is_clipped_where_the_underline_stays_right() -> None:
+    for before in ("", "x"):
+        text = before + "名" * 60 + "^" + "名" * 60
+        for width in (40, 41, 42, 43):
+            source, marks = lines(at(text, (text.index("^"), text.index("^") + 1, "")), width=width)
+            columns = [2 if sign == "名" else 1 for sign in source]
+            assert sum(columns) <= width
+            assert sum(columns[: source.index("^")]) == marks.index("┬")
+
+
+def test_tabs_before_wide_signs_go_to_the_next_stop() -> None:
+    assert lines(at("名\t^", (2, 3, ""))) == ["1 │ 名  ^", "  │     ┬"]
+    assert lines(at("abcd\t^\t^", (7, 8, ""))) == ["1 │ abcd    ^   ^", "  │             ┬"]
+
+
+def test_long_help_is_broken_between_words() -> None:
+    drawn = render(at("x", (0, 1, ""), help="one two three four five six `a b` seven eight nine ten"), width=40)
+    assert drawn.splitlines()[-2:] == ["  = help: one two three four five six", "          `a b` seven eight nine ten"]
+
+
 def test_the_end_of_the_text() -> None:
     assert lines(at("x =", (3, 3, "here"))) == ["1 │ x =", "  │    ┬", "  │    here"]
     assert lines(at("x =\n", (4, 4, ""))) == ["1 │ x =", "  │    ┬"]
