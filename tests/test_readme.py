@@ -56,10 +56,8 @@ def test_the_commands_in_the_text_run(page: Path, tmp_path: Path, shell: Callabl
         assert (ran.returncode, ran.stderr) == (0, b""), command
 
 
-def test_every_sample_is_in_the_readme() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    missing = [path.name for path in (ROOT / "samples").glob("*.nd") if f"`{path.name}`" not in text]
-    assert missing == []
+def test_the_readme_points_to_the_index_of_samples() -> None:
+    assert "(docs/samples.md)" in (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

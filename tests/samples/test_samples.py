@@ -50,6 +50,12 @@ def test_a_sample_shows_what_is_written_beside_it(
     assert shown.rstrip() + "\n" == expected.read_text("utf-8")
 
 
+def test_the_index_lists_every_sample_with_its_command() -> None:
+    index = (ROOT / "docs" / "samples.md").read_text("utf-8")
+    listed = dict(re.findall(r"^- \[.*\]\(\.\./(.*)\): .*\n  `(.*)`$", index, re.MULTILINE))
+    assert listed == {str(path.relative_to(ROOT)): commands(path)[0] for path in SAMPLES}
+
+
 @pytest.fixture
 def grads(ndgrad: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     """The result of a command as JSON, its arrays as NumPy arrays."""
