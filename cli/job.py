@@ -39,17 +39,44 @@ class Limits(Frozen):
         }
 
 
+UNLIMITED = Limits()
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Differentials(Frozen):
+    """What is wanted besides gradients of one output: names, and NAME=VALUE as pairs of text."""
+
+    mode: str | None = None
+    heads: Pairs = ()
+    jvp: Pairs = ()
+    jac: tuple[str, ...] = ()
+    hess: tuple[str, ...] = ()
+    hvp: Pairs = ()
+    seed: int | None = None
+    train: bool = False
+
+    @property
+    def values(self) -> list[tuple[str, str, str]]:
+        """Every VALUE as (option, name, text)."""
+        options = ("--head-of", self.heads), ("--jvp", self.jvp), ("--hvp", self.hvp)
+        return [(option, name, text) for option, pairs in options for name, text in pairs]
+
+
+NOTHING_MORE = Differentials()
+
+
 class Job(Frozen):
     """What to run. `program` is a path, `-`, or (where `is_text`) the program itself."""
 
     program: str
-    inputs: tuple[tuple[str, str], ...]
+    inputs: Pairs
     grad: tuple[str, ...]
     head: str | None
     of: str | None
     dtype: str | None
-    limits: Limits = Limits()
+    limits: Limits = UNLIMITED
     is_text: bool = False
+    more: Differentials = NOTHING_MORE
 
     @property
     def name(self) -> str:
@@ -65,37 +92,61 @@ class Job(Frozen):
 
         guard(output, self.files())
         program = self.loaded()
-        values, head = self.values()
-        bound_by = {name: f"-i {name}={_shortened(text)}" for name, text in self.inputs}
+        inputs, arguments = self.arguments()
         gc.freeze()  # main() started without it
         gc.enable()
-        made = program.run(
-            values,
-            grad=list(self.grad),
-            head=head,
-            of=self.of,
-            dtype=self.dtype,
-            trace=trace,
-            bound_by=bound_by,
-            **self.limits.arguments(),
-        )
+        made = program.run(inputs, trace=trace, **arguments, **self.limits.arguments())
         if made.warnings:
             show(made.warnings)
         return made
 
-    def values(self) -> tuple[dict[str, Any], Any]:
-        """The inputs by name, and the head; what comes through standard input is taken in this order."""
-        given = [
-            *((f"-i {name}", text) for name, text in self.inputs),
-            *(() if self.head is None else [("--head", self.head)]),
-        ]
-        if not given:
-            return {}, None
-        from ndgrad.cli.reading import StandardInput, value
+    def arguments(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The inputs by name, and what else `Program.run` is to be told but for limits."""
+        inputs, head, more = self.values()
+        bound_by = {name: f"-i {name}={_shortened(text)}" for name, text in self.inputs}
+        return inputs, {
+            "grad": self.grad,
+            "head": head,
+            "of": self.of,
+            "dtype": self.dtype,
+            "bound_by": bound_by,
+            **more,
+        }
 
-        stdin = StandardInput(sum(_is_stdin(text) for _, text in given))
-        read = [value(text, option, stdin) for option, text in given]
-        return dict(zip((name for name, _ in self.inputs), read, strict=False)), None if self.head is None else read[-1]
+    def without(self, name: str) -> Job:
+        """The same with an input less."""
+        fields = {field: getattr(self, field) for field in self._fields}
+        return Job(**fields | {"inputs": tuple(pair for pair in self.inputs if pair[0] != name)})
+
+    @property
+    def derivatives(self) -> int:
+        """How many derivatives are asked for."""
+        more = self.more
+        return len(self.grad) + len(more.jac) + len(more.hess) + bool(more.jvp) + len(more.hvp)
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Every VALUE with the option that gives it, in the order in which standard input is taken."""
+        given = [(f"-i {name}", text) for name, text in self.inputs]
+        given += [] if self.head is None else [("--head", self.head)]
+        return given + [(f"{option} {name}", text) for option, name, text in self.more.values]
+
+    def values(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        """The inputs by name, the head, and what else `Program.run` is to be told."""
+        read: list[Any] = []
+        if given := self.texts():
+            from ndgrad.cli.reading import StandardInput, value
+
+            stdin = StandardInput(sum(_is_stdin(text) for _, text in given))
+            read = [value(text, option, stdin) for option, text in given]
+        inputs = {name: read.pop(0) for name, _ in self.inputs}
+        head = None if self.head is None else read.pop(0)
+        more = self.more
+        if more is NOTHING_MORE:
+            return inputs, head, {}
+        arguments: dict[str, Any] = {name: getattr(more, name) for name in ("mode", "jac", "hess", "seed", "train")}
+        for name in ("heads", "jvp", "hvp"):
+            arguments[name] = {which: read.pop(0) for which, _ in getattr(more, name)}
+        return inputs, head, arguments
 
     def loaded(self) -> Program:
         """The program, read and checked."""
@@ -112,9 +163,10 @@ class Job(Frozen):
     def files(self) -> list[tuple[str, str]]:
         """The paths that this run reads, and what each is."""
         paths = [] if self.is_text else [(self.program, "the program")]
-        given = [*self.inputs, *([("head", self.head)] if self.head is not None else [])]
-        for name, text in given:
-            what = f"the input `{name}`" if name != "head" else "the head"
+        for option, text in self.texts():
+            what = (
+                f"the input `{option[3:]}`" if option[:3] == "-i " else "the head" if option[:6] == "--head" else option
+            )
             path = text.removeprefix("@")
             while path:
                 paths.append((path, what))
@@ -129,30 +181,45 @@ def asked(
     head: str | None,
     of: str | None,
     dtype: str | None,
-    limits: Limits | None = None,
+    limits: Limits = UNLIMITED,
     is_text: bool = False,
+    more: Differentials = NOTHING_MORE,
 ) -> Job:
     """The job that a command's arguments describe. Stops on wrong usage."""
-    pairs = tuple(map(_pair, inputs or ()))
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            problems.usage(f"-i {name}=… is given twice")
-    streams = [f"-i {name}={text}" for name, text in pairs if _is_stdin(text)]
-    streams += [f"--head {head}"] if _is_stdin(head or "") else []
-    if streams and program == "-" and not is_text:
-        problems.usage(f"standard input is the program, and cannot be read for {' and '.join(streams)}")
-    wanted = [name.strip() for several in grad or () for name in several.split(",")]
+    job = Job(program, pairs("-i", inputs), names("--grad", grad), head, of, dtype, limits, is_text, more)
+    if more.heads and (head is not None or of is not None):
+        problems.usage("--head-of names its output, so --of and --head are not given with it")
+    if program == "-" and not is_text:
+        streams = [f"{option}{'=' if ' ' in option else ' '}{text}" for option, text in job.texts() if _is_stdin(text)]
+        if streams:
+            problems.usage(f"standard input is the program, and cannot be read for {' and '.join(streams)}")
+    return job
+
+
+def names(option: str, given: list[str] | None) -> tuple[str, ...]:
+    """The names of an option that takes several, apart by commas or by repeating it."""
+    wanted = [name.strip() for several in given or () for name in several.split(",")]
     if not all(wanted):
-        problems.usage("--grad needs a name")
-    return Job(program, pairs, tuple(dict.fromkeys(wanted)), head, of, dtype, limits or Limits(), is_text)
+        problems.usage(f"{option} needs a name")
+    return tuple(dict.fromkeys(wanted))
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pairs(option: str, given: list[str] | None) -> Pairs:
+    """NAME=VALUE, of an option that takes several."""
+    made = tuple(_pair(option, text) for text in given or ())
+    known = [name for name, _ in made]
+    for name in known:
+        if known.count(name) > 1:
+            problems.usage(f"{option} {name}=… is given twice")
+    return made
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals or not name.isidentifier() or not value.strip():
-        problems.usage(f"-i {text}: an input is given as NAME=VALUE")
+        what = {"-i": "an input", "--head-of": "a head"}.get(option, "a direction")
+        problems.usage(f"{option} {text}: {what} is given as NAME=VALUE")
     return name, value
 
 

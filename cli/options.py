@@ -45,6 +45,16 @@ Head = Annotated[
         show_default=False,
     ),
 ]
+HeadOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head-of",
+        metavar="NAME=VALUE",
+        help="The adjoint of an output, where several are differentiated together. Repeatable.",
+        rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
 Of = Annotated[
     str | None,
     typer.Option(
@@ -52,6 +62,76 @@ Of = Annotated[
         metavar="NAME",
         help="The output, or variable, to differentiate; the first output unless given.",
         rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
+Jac = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--jac",
+        metavar="NAME[,NAME]",
+        help="Inputs to give the Jacobian by: the derivative of each entry of the output by each of the input.",
+        rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
+Hess = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hess",
+        metavar="NAME[,NAME]",
+        help="Inputs to give the Hessian by: the second derivatives of the output, weighed by the head.",
+        rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
+Jvp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--jvp",
+        metavar="NAME=VALUE",
+        help="A direction of an input: how the output changes along it. Several directions are followed together.",
+        rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
+Hvp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hvp",
+        metavar="NAME=VALUE",
+        help="A direction of an input: how the gradient changes along it. Several are followed together.",
+        rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
+Mode = Annotated[
+    Literal["reverse", "forward"] | None,
+    typer.Option(
+        "--mode",
+        metavar="reverse|forward",
+        help="How gradients and Jacobians are computed; reverse, or what is shorter, unless given.",
+        rich_help_panel=DERIVATIVE,
+        show_default=False,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        help="What random numbers begin from; new ones each time unless given.",
+        rich_help_panel=FILES,
+        show_default=False,
+    ),
+]
+Train = Annotated[
+    bool,
+    typer.Option(
+        "--train/--predict",
+        help="Whether dropout and batch_norm train; they predict unless given.",
+        rich_help_panel=FILES,
         show_default=False,
     ),
 ]
@@ -97,6 +177,40 @@ Precision = Annotated[
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
+]
+Each = Annotated[
+    str | None,
+    typer.Option(
+        "--each",
+        metavar="NAME",
+        help="Run for every record of this input (lines of JSON, arrays of a .npy stream, rows), a result line each.",
+        rich_help_panel=FILES,
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Processes that share the records of --each; one unless given.",
+        rich_help_panel=LIMITS,
+        show_default=False,
+    ),
+]
+Watch = Annotated[
+    bool,
+    typer.Option("--watch", help="Run again when the program or an input file changes.", rich_help_panel=OUTPUT),
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Whole arrays in the table, however large.", rich_help_panel=OUTPUT),
+]
+Stats = Annotated[
+    bool,
+    typer.Option("--stats", help="Also the time, the operations recorded and the memory used.", rich_help_panel=OUTPUT),
 ]
 MaxSteps = Annotated[
     int | None,

@@ -137,6 +137,12 @@ def nothing_left(takers: int) -> InputError:
     return InputError(Diagnostic("E619", "standard input holds too few arrays", help=cure))
 
 
+def no_records(option: str) -> InputError:
+    """E625: one number where --each needs records."""
+    cure = "the records are lines of JSON, arrays in .npy one after the other, or the rows of an array"
+    return InputError(Diagnostic("E625", f"{option} is one number, and has no records", help=cure))
+
+
 def not_a_stream(kind: str, takers: int) -> InputError:
     """E623: several values are taken from standard input, which holds one."""
     cure = "arrays in .npy can follow one another; of a table or archive, take a part: -i x=-:NAME"

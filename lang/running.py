@@ -24,6 +24,7 @@ from ndgrad.lang.scopes import Scope, target_names
 from ndgrad.lang.state import State
 from ndgrad.lang.values import NUMBERS, UNBOUND, described, operand, shown_shape
 from ndgrad.ndarray import NDArray, array, plain
+from ndgrad.tape import tick
 
 if TYPE_CHECKING:
     from ndgrad.lang.derivation import Binding, Derivation
@@ -41,6 +42,7 @@ class Result:
     jvp       the derivative along the directions given, of the output's shape; None unless asked for
     hvp       the Hessian times the directions given, by name of the input
     path      the decisions of the run; seconds, how long it took; warnings
+    operations   how many operations were recorded
     trace     the assignments in order (with trace=True), else None
     """
 
@@ -65,6 +67,7 @@ class Result:
         self.hvp: dict[str, np.ndarray[Any, Any]] = further.get("hvp", {})
         self.outputs = outputs
         self.grads = grads
+        self.operations = 0
         self.of = of
         self.path = path
         self.seconds = seconds
@@ -166,10 +169,12 @@ class Run:
             if self.trace:
                 scopes.enter_context(autograd.keep_values())
             draws = self.draws()
+            begun = tick()
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
             watch = Watch(state, self.timeout, self.max_memory, self.abandon)
             scopes.enter_context(watch)
             frame, scope = self.evaluate(state, given, wanted)
+            operations = tick() - begun - 1 - len(wanted)  # each input has a node too
             outputs = self.outputs(state, frame, scope)
             of, y, span = self.differentiated(self.of, state, frame, scope, outputs)
             head = None if y is None else self.head_for(of or "", y, span)
@@ -196,7 +201,7 @@ class Run:
             return self.derive(name, of, y, head, arrays[name], state, bindings)
 
         seconds = perf_counter() - start
-        return Result(
+        made = Result(
             shown,
             arrays,
             ", ".join(name for name, *_ in heads) if of is not None else None,
@@ -208,6 +213,8 @@ class Run:
             further,
             None if y is None else np.array(plain(y)),
         )
+        made.operations = operations
+        return made
 
     # Before
 

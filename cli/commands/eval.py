@@ -19,23 +19,31 @@ def eval(
     context: typer.Context,
     text: options.Text,
     inputs: options.Inputs = None,
+    each: options.Each = None,
+    dtype: options.Dtype = None,
+    seed: options.Seed = None,
+    train: options.Train = False,
     grad: options.Grad = None,
     head: options.Head = None,
+    head_of: options.HeadOf = None,
     of: options.Of = None,
-    dtype: options.Dtype = None,
+    jac: options.Jac = None,
+    hess: options.Hess = None,
+    jvp: options.Jvp = None,
+    hvp: options.Hvp = None,
+    mode: options.Mode = None,
     format: options.Format = None,
     output: options.Output = None,
     precision: options.Precision = None,
+    full: options.Full = False,
+    stats: options.Stats = False,
+    watch: options.Watch = False,
     max_steps: options.MaxSteps = None,
     max_memory: options.MaxMemory = None,
     timeout: options.Timeout = None,
+    jobs: options.Jobs = None,
     debug: options.Debug = False,
 ) -> None:
-    from ndgrad.cli.job import Limits, asked
-    from ndgrad.cli.writing import Report, chosen, write
-    from ndgrad.cli.writing.places import Place
+    from ndgrad.cli.performing import perform
 
-    context.obj.errors_as_json = format == "json"
-    job = asked(text, inputs, grad, head, of, dtype, Limits(max_steps, max_memory, timeout), is_text=True)
-    kind = chosen(format, output, len(job.grad))
-    write(Report(job.result(output), job.name, precision), kind, Place(output))
+    perform(context, text, is_text=True)

@@ -54,6 +54,24 @@ def read_stream(
     return arrays.native(array, name)
 
 
+def read_next(stream: BinaryIO, name: str) -> np.ndarray[Any, Any] | None:
+    """The next array of a pipe, which is read no further; None at its end. E601, E614."""
+    start = stream.read(8)
+    if not start:
+        return None
+    width = 2 if start[6:7] == b"\x01" else 4
+    start += stream.read(width)
+    length = int.from_bytes(start[8:], "little")
+    start += stream.read(min(length, LONGEST_HEADER))
+    shape, dtype = header(io.BytesIO(start), name)
+    parts = [start]
+    left = math.prod(shape) * dtype.itemsize
+    while left > 0 and (part := stream.read(min(left, 1 << 24))):  # no more memory than what arrives
+        parts.append(part)
+        left -= len(part)
+    return read(b"".join(parts), name)
+
+
 def header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """The shape and dtype that the stream announces, of a kind that ndgrad reads. E601, E614."""
     try:

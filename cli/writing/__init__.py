@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 class Report(Frozen):
-    """A result, the name of its program, and how many digits people want to see."""
+    """A result, the name of its program, and what people want to see of it.
+
+    precision: significant digits; full: whole arrays; stats: also what the run took.
+    """
 
     result: Result
     program: str
     precision: int | None = None
+    full: bool = False
+    stats: bool = False
 
 
 def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
@@ -47,19 +52,38 @@ def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
 
 
 def write(report: Report, format: Format, place: Place) -> None:
-    """Write the report in that format to that place."""
+    """Write the report in that format to that place; what the run took to standard error, but for JSON."""
     import_module(f"ndgrad.cli.writing.{format.write}").write(report, place)
+    if report.stats and format.name != "json":
+        from ndgrad.cli.streams import as_ascii, only_ascii
+        from ndgrad.cli.writing import stats
+
+        said = f"stats  {stats.text(report.result)}\n"
+        sys.stdout.flush()
+        sys.stderr.write(as_ascii(said) if only_ascii(sys.stderr) else said)
+
+
+def derivatives(result: Result) -> dict[str, np.ndarray[Any, Any]]:
+    """The derivatives of a result in the order of their kinds: gradients under the names of the inputs alone."""
+    return {
+        **result.grads,
+        **{f"jac.{name}": array for name, array in result.jacobians.items()},
+        **{f"hess.{name}": array for name, array in result.hessians.items()},
+        **({} if result.jvp is None else {"jvp": result.jvp}),
+        **{f"hvp.{name}": array for name, array in result.hvp.items()},
+    }
 
 
 def named_arrays(result: Result) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of a result by name, for formats that hold several: the gradients in order, else the outputs."""
-    return dict(result.grads or result.outputs)
+    """The arrays of a result by name, for formats that hold several: the derivatives, else the outputs."""
+    return derivatives(result) or dict(result.outputs)
 
 
 def asked_for(result: Result) -> list[np.ndarray[Any, Any]]:
-    """The arrays of a result for formats that hold only numbers: the gradients in order, else the value."""
-    if result.grads:
-        return list(result.grads.values())
+    """The arrays of a result for formats that hold only numbers: the derivatives in order, else the value."""
+    found = derivatives(result)
+    if found:
+        return list(found.values())
     of = result.outputs.get(result.of) if result.of is not None else None
     value = of if of is not None else result.value
     return [] if value is None else [value]

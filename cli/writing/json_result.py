@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 def write(report: Report, place: Place) -> None:
     """A precision is for text that people read: JSON keeps all digits."""
-    place.write_text(json.dumps(as_object(report.result, report.program), ensure_ascii=place.ascii) + "\n")
+    made = as_object(report.result, report.program)
+    if report.stats:
+        from ndgrad.cli.writing import stats
+
+        made["stats"] = stats.of(report.result)
+    place.write_text(json.dumps(made, ensure_ascii=place.ascii) + "\n")
 
 
 def as_object(result: Result, program: str) -> dict[str, Any]:
@@ -32,6 +37,7 @@ def as_object(result: Result, program: str) -> dict[str, Any]:
         "outputs": {name: nested(value) for name, value in result.outputs.items()},
         "of": result.of,
         "grads": {name: nested(g) for name, g in result.grads.items()},
+        **_further(result),
         "shapes": {name: list(array.shape) for name, array in arrays.items()},
         "dtypes": {name: str(array.dtype) for name, array in arrays.items()},
         "path": [
@@ -47,6 +53,17 @@ def as_object(result: Result, program: str) -> dict[str, Any]:
         ],
         "seconds": result.seconds,
     }
+
+
+def _further(result: Result) -> dict[str, Any]:
+    """The derivatives that appear only where they are asked for."""
+    made: dict[str, Any] = {}
+    for key, arrays in (("jacobians", result.jacobians), ("hessians", result.hessians), ("hvp", result.hvp)):
+        if arrays:
+            made[key] = {name: nested(array) for name, array in arrays.items()}
+    if result.jvp is not None:
+        made["jvp"] = nested(result.jvp)
+    return made
 
 
 def nested(array: np.ndarray[Any, Any]) -> Any:

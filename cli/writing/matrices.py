@@ -14,6 +14,18 @@ MOST_SLICES = 4
 GAP = "…"
 
 
+def whole(array: Array, precision: int | None = None) -> list[str]:
+    """The array with every entry, in lines as long as its rows."""
+    if array.size == 0 or array.ndim < 2:
+        return [_bracketed(array[np.newaxis], [0], range(array.size), precision)[0]] if array.size else ["(no entries)"]
+    lines = []
+    for index in np.ndindex(array.shape[:-2]):
+        if index:
+            lines.append(f"[{', '.join(map(str, index))}]")
+        lines += _bracketed(array[index], range(array.shape[-2]), range(array.shape[-1]), precision)
+    return lines
+
+
 def lines_of(array: Array, width: int, precision: int | None = None) -> list[str]:
     """The array in lines of at most `width` columns."""
     if array.size == 0:
@@ -29,22 +41,37 @@ def lines_of(array: Array, width: int, precision: int | None = None) -> list[str
 
 def statistics(array: Array, precision: int | None = None) -> str:
     """`min … mean … max …` of the finite entries, and how many are not finite."""
+    return "  ".join(part for part in _statistics(array, precision) if not part.startswith("norm "))
+
+
+def statistics_lines(array: Array, width: int, precision: int | None = None) -> list[str]:
+    """The same and the norm, in lines of at most `width` columns as far as the parts go."""
+    lines: list[str] = []
+    for part in _statistics(array, precision):
+        if lines and len(lines[-1]) + 2 + len(part) <= width:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(part)
+    return lines
+
+
+def _statistics(array: Array, precision: int | None) -> list[str]:
     if array.dtype.kind == "b":
-        return f"{int(np.count_nonzero(array)):,} true of {array.size:,}"
+        return [f"{int(np.count_nonzero(array)):,} true of {array.size:,}"]
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
     parts = []
     if finite.size:
-        values = (finite.min(), finite.mean(dtype=np.float64), finite.max())
-        parts = [f"{n} {entry(v.item(), precision)}" for n, v in zip(("min", "mean", "max"), values, strict=True)]
+        values = {
+            "min": finite.min(),
+            "mean": finite.mean(dtype=np.float64),
+            "max": finite.max(),
+            "norm": np.linalg.norm(finite.astype(np.float64).ravel()),
+        }
+        parts = [f"{name} {entry(value.item(), precision)}" for name, value in values.items()]
     if array.dtype.kind == "f":
         nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
         parts += [f"{count:,} {name}" for name, count in (("nan", nans), ("inf", infinities)) if count]
-    return "  ".join(parts)
-
-
-def is_cut(array: Array, width: int, precision: int | None = None) -> bool:
-    """Whether `lines_of` leaves entries out."""
-    return any(GAP in line for line in lines_of(array, width, precision))
+    return parts
 
 
 def short(array: Any, precision: int | None = None, longest: int = 60) -> str:

@@ -26,7 +26,8 @@ MOST_STEPS = 8
 def write(report: Report, place: Place) -> None:
     """On a terminal in colour; elsewhere the same lines without."""
     buffer = io.StringIO()
-    draw(report.result, console(buffer, colour=place.path is None and colours(sys.stdout)), report.precision)
+    made = console(buffer, colour=place.path is None and colours(sys.stdout))
+    draw(report.result, made, report.precision, report.full)
     place.write_text(as_ascii(buffer.getvalue()) if place.ascii else buffer.getvalue())
 
 
@@ -47,15 +48,21 @@ def console(file: Any, colour: bool, width: int | None = None) -> Console:
     )
 
 
-def draw(result: Result, console: Console, precision: int | None) -> None:
-    """Print the result on a console."""
-    width = console.width
+def draw(result: Result, console: Console, precision: int | None, full: bool = False) -> None:
+    """Print the result on a console; whole arrays with `full`."""
     of = result.of or ""
-    arrays = [*result.outputs.items(), *((derivative_name(of, name), g) for name, g in result.grads.items())]
+    arrays = [
+        *result.outputs.items(),
+        *((derivative_name(of, name), g) for name, g in result.grads.items()),
+        *((f"∂{_grouped(of)}/∂{name}", array) for name, array in result.jacobians.items()),
+        *((f"∂²{_grouped(of)}/∂{name}²", array) for name, array in result.hessians.items()),
+        *([] if result.jvp is None else [(f"d{_grouped(of)} along the direction", result.jvp)]),
+        *((f"d(d{_grouped(of)}/d{name}) along the direction", array) for name, array in result.hvp.items()),
+    ]
     for i, (name, array) in enumerate(arrays):
         if i and (array.ndim or arrays[i - 1][1].ndim):
             console.print()
-        _array(console, name, array, width, precision)
+        _array(console, name, array, precision, full)
     if arrays:
         console.print()
     if result.path:
@@ -64,7 +71,11 @@ def draw(result: Result, console: Console, precision: int | None) -> None:
 
 
 def derivative_name(of: str, name: str) -> str:
-    return f"d{of}/d{name}" if of.isidentifier() else f"d({of})/d{name}"
+    return f"d{_grouped(of)}/d{name}"
+
+
+def _grouped(of: str) -> str:
+    return of if of.isidentifier() else f"({of})"
 
 
 def path_text(path: Iterable[Any]) -> str:
@@ -96,22 +107,27 @@ def duration(seconds: float) -> str:
     return f"{seconds:.2f} s"
 
 
-def _array(console: Console, name: str, array: np.ndarray[Any, Any], width: int, precision: int | None) -> None:
+def _array(console: Console, name: str, array: np.ndarray[Any, Any], precision: int | None, full: bool) -> None:
     title = Text()
     title.append(name, "bold cyan")
     title.append(f"  {matrices.shape_of(array)} {array.dtype}", "dim")
-    room = width - 2
     if array.ndim == 0:
         title = Text.assemble((name, "bold cyan"), " = ", _numbers(matrices.entry(array.item(), precision)))
         title.append(f"  {array.dtype}", "dim")
         console.print(title)
         return
     console.print(title)
+    if full:
+        for line in matrices.whole(array, precision):
+            console.print(Text("  ") + _numbers(line), soft_wrap=True)
+        return
+    room = console.width - 2
     lines = matrices.lines_of(array, room, precision)
     for line in lines:
         console.print(Text("  ") + _numbers(line), no_wrap=True, overflow="crop")
-    if matrices.is_cut(array, room, precision):
-        console.print(Text(f"  {matrices.statistics(array, precision)}", "dim"))
+    if any(matrices.GAP in line for line in lines):
+        for part in matrices.statistics_lines(array, room, precision):
+            console.print(Text(f"  {part}", "dim"))
 
 
 def _numbers(line: str) -> Text:

@@ -161,4 +161,12 @@ ENTRIES = (
         "$ ndgrad eval 'sum(x) * w' -i x=[1,2,3] -i w=[4,5] --grad x,w -o g.csv\n",
         "$ ndgrad eval 'sum(x) * w' -i x=[1,2,3] -i w=[4,5] --grad x -o g.csv\n",
     ),
+    Entry(
+        "E625",
+        "a value without records",
+        "`--each` runs a program for every line of JSON lines, every array of a .npy stream, or every row of an array. "
+        "One number has no rows.",
+        "$ ndgrad eval 'x ** 2' --each x -i x=3\n",
+        "$ ndgrad eval 'x ** 2' --each x -i x=[3,4]\n",
+    ),
 )

@@ -1,0 +1,62 @@
+"""What `run` and `eval` do once their options are read: one run, one for each record, or one after each change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ndgrad.cli import problems
+from ndgrad.cli.job import NOTHING_MORE, Differentials, Limits, asked, names, pairs
+from ndgrad.cli.writing import Report, chosen, write
+from ndgrad.cli.writing.places import Place
+
+if TYPE_CHECKING:
+    from ndgrad.cli.job import Job
+
+
+def perform(context: Any, program: str, is_text: bool = False) -> None:
+    """Do what the options in the context of a command ask for. Stops on wrong usage."""
+    given = context.params
+    context.obj.errors_as_json = given["format"] == "json"
+    more = Differentials(
+        given["mode"],
+        pairs("--head-of", given["head_of"]),
+        pairs("--jvp", given["jvp"]),
+        names("--jac", given["jac"]),
+        names("--hess", given["hess"]),
+        pairs("--hvp", given["hvp"]),
+        given["seed"],
+        given["train"],
+    )
+    job = asked(
+        program,
+        given["inputs"],
+        given["grad"],
+        given["head"],
+        given["of"],
+        given["dtype"],
+        Limits(given["max_steps"], given["max_memory"], given["timeout"]),
+        is_text,
+        NOTHING_MORE if more == NOTHING_MORE else more,
+    )
+    if given["jobs"] is not None and given["each"] is None:
+        problems.usage("--jobs is for --each: there is one run")
+    if given["each"] is not None:
+        from ndgrad.cli.each import run_each
+
+        if given["watch"]:
+            problems.usage("--watch and --each do not go together")
+        run_each(job, given["each"], given["jobs"] or 1, given["format"], given["output"])
+        return
+
+    def once() -> Job:
+        format = chosen(given["format"], given["output"], job.derivatives)
+        result = job.result(given["output"])
+        report = Report(result, job.name, given["precision"], given["full"], given["stats"])
+        write(report, format, Place(given["output"]))
+        return job
+
+    if given["watch"]:
+        from ndgrad.cli.watching import again_on_change
+
+        again_on_change(job, once, context.obj)
+    once()

@@ -1,0 +1,349 @@
+"""Every option of `run` and `eval` does what its help says, alone and with the others."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad.cli.main import status
+
+ROOT = Path(__file__).parent.parent.parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Shell = Callable[..., subprocess.CompletedProcess[bytes]]
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def said(capfd: pytest.CaptureFixture[str]) -> Said:
+    """Runs a command line in this process: exit code, standard output, standard error."""
+
+    def run(*line: str) -> tuple[int, str, str]:
+        code = status(list(line))
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def result(said: tuple[int, str, str]) -> dict[str, Any]:
+    assert said[0] == 0, said
+    found: dict[str, Any] = json.loads(said[1])
+    return found
+
+
+def arrays(data: bytes) -> list[Any]:
+    stream = io.BytesIO(data)
+    found = []
+    while stream.tell() < len(data):
+        found.append(np.load(stream, allow_pickle=False).tolist())
+    return found
+
+
+# Derivatives
+
+
+def test_jac_gives_the_jacobian(said: Said) -> None:
+    found = result(said("eval", "y = x * x[0]", "-i", "x=[2, 3]", "--jac", "x"))
+    assert found["jacobians"] == {"x": [[4, 0], [3, 2]]}
+    assert found["grads"] == {}
+
+
+def test_hess_gives_the_hessian_weighed_by_the_head(said: Said) -> None:
+    line = "eval", "y = x ** 3", "-i", "x=[1, 2]", "--hess", "x"
+    assert result(said(*line))["hessians"] == {"x": [[6, 0], [0, 12]]}
+    assert result(said(*line, "--head", "[1, 10]"))["hessians"] == {"x": [[6, 0], [0, 120]]}
+
+
+def test_jvp_follows_directions_together(said: Said) -> None:
+    line = "eval", "y = x * w", "-i", "x=[1, 2]", "-i", "w=3", "--jvp", "x=[1, 0]"
+    assert result(said(*line))["jvp"] == [3, 0]
+    assert result(said(*line, "--jvp", "w=1"))["jvp"] == [4, 2]
+
+
+def test_hvp_follows_directions_together(said: Said) -> None:
+    line = "eval", "y = x ** 2 * w", "-i", "x=2", "-i", "w=3", "--hvp", "x=1"
+    assert result(said(*line))["hvp"] == {"x": 6}
+    assert result(said(*line, "--hvp", "w=1"))["hvp"] == {"x": 10, "w": 4}
+
+
+def test_head_of_weighs_several_outputs(said: Said) -> None:
+    line = "eval", "output a = x ** 2, b = 3 * x", "-i", "x=[1, 2]", "--grad", "x"
+    found = result(said(*line, "--head-of", "a=1", "--head-of", "b=[1, 10]"))
+    assert (found["of"], found["grads"]) == ("a, b", {"x": [5, 34]})
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_mode_changes_the_way_and_not_the_result(mode: str, said: Said) -> None:
+    line = "run", "samples/branch.nd", "--grad", "a", "--jac", "a", "--mode", mode
+    found = result(said(*line))
+    assert found["grads"] == {"a": [[2, 2], [2, 2]]}
+    assert np.array(found["jacobians"]["a"]).sum() == 8
+
+
+def test_the_derivatives_come_in_order_where_names_do_not_go(said: Said, tmp_path: Path) -> None:
+    line = "eval", "y = x ** 2", "-i", "x=[1, 2]", "--grad", "x", "--jac", "x", "--hvp", "x=1", "--jvp", "x=1"
+    path = tmp_path / "g.npz"
+    assert said(*line, "-o", str(path))[0] == 0
+    with np.load(path) as archive:
+        assert list(archive) == ["x", "jac.x", "jvp", "hvp.x"]
+    assert said(*line, "--format", "plain")[1] == "2 4\n\n2 0\n0 4\n\n2 4\n\n2 2\n"
+
+
+def test_the_table_names_every_derivative(said: Said) -> None:
+    line = "eval", "y = x ** 2", "-i", "x=3", "--grad", "x", "--jac", "x", "--hess", "x", "--hvp", "x=1", "--jvp", "x=1"
+    _, out, _ = said(*line, "--format", "table")
+    assert out.splitlines()[:6] == [
+        "y = 9  float64",
+        "dy/dx = 6  float64",
+        "∂y/∂x = 6  float64",
+        "∂²y/∂x² = 2  float64",
+        "dy along the direction = 6  float64",
+        "d(dy/dx) along the direction = 2  float64",
+    ]
+
+
+# Random numbers and layers
+
+
+def test_seed_repeats_random_numbers(said: Said) -> None:
+    line = "eval", "y = random_normal(shape=(3,)) * x", "-i", "x=1"
+    first, again, other = (result(said(*line, "--seed", seed))["value"] for seed in ("1", "1", "2"))
+    assert first == again != other
+
+
+def test_train_and_predict_switch_layers(said: Said) -> None:
+    line = "eval", "y = dropout(x, 0.5)", "-i", "x=[1,1,1,1,1,1,1,1]", "--grad", "x", "--seed", "0"
+    assert set(result(said(*line, "--train"))["grads"]["x"]) == {0, 2}
+    assert set(result(said(*line, "--predict"))["grads"]["x"]) == {1}
+    assert set(result(said(*line))["grads"]["x"]) == {1}
+
+
+# What is shown
+
+
+def test_stats_go_to_standard_error_or_into_json(said: Said) -> None:
+    line = "eval", "y = sin(x) * x", "-i", "x=3", "--grad", "x", "--stats"
+    code, out, err = said(*line, "--format", "plain")
+    assert (code, out) == (0, "-2.828857481741469\n")
+    assert err.startswith("stats  ")
+    assert " ms · 2 operations recorded · " in err
+    stats = result(said(*line, "--format", "json"))["stats"]
+    assert stats["operations"] == 2
+    assert stats["peak_memory"] > 1 << 20
+    assert stats["seconds"] > 0
+
+
+def test_full_shows_whole_arrays(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    line = "eval", "y = arange(0.0, 400.0).reshape((40, 10)) * x", "-i", "x=1", "--format", "table"
+    short, whole = said(*line)[1], said(*line, "--full")[1]
+    assert "…" in short
+    assert "min 0  mean 199.5  max 399  norm 4610.14" in short
+    assert "…" not in whole
+    assert [int(word) for word in whole.split() if word.isdigit()][:400] == list(range(400))
+
+
+# Records
+
+
+def test_each_answers_every_line_of_json(shell: Shell) -> None:
+    ran = shell("printf '[1, 2]\\n[3]\\n\\n4\\n' | ndgrad eval 'sum(x ** 2)' --each x -i x=- --grad x")
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert [line["record"] for line in lines] == [1, 2, 3]
+    assert [line["grads"]["x"] for line in lines] == [[2, 4], [6], 8]
+    assert lines[0].keys() >= {"schema", "program", "value", "outputs", "shapes", "dtypes", "path", "seconds"}
+
+
+def test_each_is_a_filter_of_its_own_results(shell: Shell) -> None:
+    line = "printf '[1, 2]\\n[3, 4]\\n' | ndgrad eval 'x * 2' --each x -i x=- | ndgrad eval 'sum(x)' --each x -i x=-"
+    assert [json.loads(line)["value"] for line in shell(line).stdout.splitlines()] == [6, 14]
+
+
+def test_each_answers_every_array_of_a_stream(shell: Shell) -> None:
+    first = "ndgrad eval 'x * w' -i x=[3,4] -i w=2 --grad w,x --format npy"
+    ran = shell(f"{first} | ndgrad eval 'x * 10' --each x -i x=- --format npy")
+    assert arrays(ran.stdout) == [70, [20, 20]]
+
+
+def test_each_answers_while_more_is_to_come(command: list[str], environment: dict[str, str]) -> None:
+    """The first answer comes before the second record is there."""
+    line = [*command, "eval", "x * 2", "--each", "x", "-i", "x=-"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for value in (1, 2):
+            process.stdin.write(b"[%d]\n" % value)
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["value"] == [2 * value]
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_a_record_that_fails_is_reported_and_the_others_are_done(jobs: str, said: Said, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text("[1, 2]\n[1, 2, 3]\n[4, 5\n[5, 6]\n")
+    code, out, err = said("eval", "x * w", "--each", "x", "-i", f"x={path}", "-i", "w=[1, 10]", "--jobs", jobs)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [line["record"] for line in lines] == [1, 2, 3, 4]
+    assert [line.get("value") for line in lines] == [[1, 20], None, None, [5, 60]]
+    assert [line.get("error", {}).get("code") for line in lines] == [None, "E301", "E618", None]
+    assert err.startswith("record 2: error[E301]: ")
+    assert "record 3: error[E618]: " in err
+    assert err.endswith("ndgrad: 2 records failed: 2, 3\n")
+
+
+def test_each_takes_the_rows_of_an_array(said: Said, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", [[1.0, 2.0], [3.0, 4.0]])
+    with open(tmp_path / "s.npy", "wb") as stream:
+        np.save(stream, [1.0, 2.0, 3.0])
+        np.save(stream, 7.0)
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    for value, expected in (
+        ("[[1, 2], [3, 4]]", [3, 7]),
+        (f"{tmp_path}/x.npy", [3, 7]),
+        (f"@{tmp_path}/s.npy", [6, 7]),
+        (f"{tmp_path}/t.csv", [3, 7]),
+        (f"{tmp_path}/t.csv:b", [2, 4]),
+    ):
+        code, out, err = said("eval", "sum(x)", "--each", "x", "-i", f"x={value}")
+        assert (code, err) == (0, "")
+        assert [json.loads(line)["value"] for line in out.splitlines()] == expected
+
+
+def test_jobs_keep_the_order(said: Said, tmp_path: Path) -> None:
+    output = tmp_path / "y.jsonl"
+    values = list(range(40))
+    code, out, err = said("eval", "x * 2", "--each", "x", "-i", f"x={values}", "--jobs", "4", "-o", str(output))
+    assert (code, out, err) == (0, "", "")
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [line["value"] for line in lines] == [2 * value for value in values]
+    assert [line["record"] for line in lines] == [value + 1 for value in values]
+
+
+def test_each_reports_what_is_no_record(said: Said, tmp_path: Path) -> None:
+    assert "error[E625]: -i x is one number, and has no records" in said("eval", "x", "--each", "x", "-i", "x=3")[2]
+    (tmp_path / "x.npy").write_bytes(b"")
+    assert "error[E619]" in said("eval", "x", "--each", "x", "-i", f"x={tmp_path}/x.npy")[2]
+    assert "error[E602]" in said("eval", "x", "--each", "x", "-i", f"x={tmp_path}/y.npy")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--each", "z", "-i", "x=1"], "--each z: bind it with -i z=…; bound are x"),
+        (["--each", "x"], "--each x: bind it with -i x=…; nothing is"),
+        (["--each", "x", "-i", "x=[1]", "--format", "csv"], "--each writes json or npy, not csv"),
+        (["--each", "x", "-i", "x=[1]", "--watch"], "--watch and --each do not go together"),
+        (["-i", "x=1", "--jobs", "2"], "--jobs is for --each: there is one run"),
+        (["-i", "x=1", "--watch"], "--watch needs a file to watch"),
+        (["-i", "x=-", "--watch"], "--watch cannot read standard input again"),
+        (["-i", "x=1", "--head", "1", "--head-of", "y=1"],
+         "--head-of names its output, so --of and --head are not given with it"),
+        (["-i", "x=1", "--jvp", "x"], "--jvp x: a direction is given as NAME=VALUE"),
+        (["-i", "x=1", "--head-of", "y=1", "--head-of", "y=2"], "--head-of y=… is given twice"),
+        (["-i", "x=1", "--jac", ","], "--jac needs a name"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_go_together_are_said(arguments: list[str], expected: str, said: Said) -> None:
+    assert said("eval", "x", *arguments) == (2, "", f"ndgrad: {expected} (ndgrad -h shows what there is)\n")
+
+
+# Watching
+
+
+def test_watch_runs_again_after_each_change(command: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    program, data = tmp_path / "f.nd", tmp_path / "x.csv"
+    program.write_text("input x\ny = x * 2\n")
+    data.write_text("1\n")
+    line = [*command, "run", str(program), "-i", f"x={data}", "--watch", "--format", "plain"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, env=environment, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            assert process.stdout.readline() == "2\n"
+            data.write_text("21\n")
+            assert process.stdout.readline() == "42\n"
+            program.write_text("input x\ny = x *\n")
+            while not process.stderr.readline().startswith("error[E1"):
+                pass
+            program.write_text("input x\ny = x * 100\n")
+            assert process.stdout.readline() == "2100\n"
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
+# Signals
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_leaves_nothing_half_written(
+    jobs: str, command: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "y.jsonl"
+    output.write_text("old")
+    text = "while x > 0:\n    x = x + 1\ny = x"
+    line = [*command, "eval", text, "--each", "x", "-i", "x=[0, 1, 2]", "--jobs", jobs, "-o", str(output)]
+    process = subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    )
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["y.jsonl"]
+    assert output.read_text() == "old"
+
+
+def test_a_closed_pipe_ends_each_quietly(shell: Shell) -> None:
+    line = "set -o pipefail; ndgrad eval 'x' --each x -i x=- --format json < <(yes '[1]' | head -20000) | head -1"
+    ran = shell(line)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert len(ran.stdout.splitlines()) == 1
+
+
+# Terminals
+
+NARROW = """\
+y  3×200 float64
+  ⎡ -0.957564  -0.957564  …  -0.957564 ⎤
+  ⎢ -0.957564  -0.957564  …  -0.957564 ⎥
+  ⎣ -0.957564  -0.957564  …  -0.957564 ⎦
+  min -0.957564  mean -0.957564
+  max -0.957564  norm 23.4554
+
+dy/dx  3×200 float64
+  ⎡ nan  nan  nan  …  nan  nan  nan ⎤
+  ⎢ nan  nan  nan  …  nan  nan  nan ⎥
+  ⎣ nan  nan  nan  …  nan  nan  nan ⎦
+  600 nan
+
+time  T
+"""
+
+
+def test_a_narrow_terminal_shows_a_narrow_table(terminal: Callable[..., str], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((3, 200), 5.0))
+    seen = terminal("ndgrad eval 'y = sin(x) + 0.00136' -i x=x.npy --grad x --head nan", cwd=tmp_path, columns=40)
+    seen = re.sub(r"[\d.]+ m?s", "T", seen)
+    assert max(map(len, seen.splitlines())) <= 40
+    assert seen == NARROW
+
+
+def test_the_help_fits_a_narrow_terminal(terminal: Callable[..., str]) -> None:
+    seen = re.sub(r"\x1b\[[\d;]*m", "", terminal("ndgrad run -h", columns=60))
+    assert max(map(len, seen.splitlines())) <= 60
+    for option in ("--each", "--jac", "--watch", "--jobs"):
+        assert option in seen
