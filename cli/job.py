@@ -54,6 +54,7 @@ class Differentials(Frozen):
     hvp: Pairs = ()
     seed: int | None = None
     train: bool = False
+    nan_check: bool = False
 
     @property
     def values(self) -> list[tuple[str, str, str]]:
@@ -143,7 +144,8 @@ class Job(Frozen):
         more = self.more
         if more is NOTHING_MORE:
             return inputs, head, {}
-        arguments: dict[str, Any] = {name: getattr(more, name) for name in ("mode", "jac", "hess", "seed", "train")}
+        plain = ("mode", "jac", "hess", "seed", "train", "nan_check")
+        arguments: dict[str, Any] = {name: getattr(more, name) for name in plain}
         for name in ("heads", "jvp", "hvp"):
             arguments[name] = {which: read.pop(0) for which, _ in getattr(more, name)}
         return inputs, head, arguments

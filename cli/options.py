@@ -178,6 +178,14 @@ Precision = Annotated[
         show_default=False,
     ),
 ]
+NanCheck = Annotated[
+    bool,
+    typer.Option(
+        "--nan-check",
+        help="Stop at the first nan or infinity and say which operation made it (exit code 3).",
+        rich_help_panel=DERIVATIVE,
+    ),
+]
 Each = Annotated[
     str | None,
     typer.Option(

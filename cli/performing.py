@@ -26,6 +26,7 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
         pairs("--hvp", given["hvp"]),
         given["seed"],
         given["train"],
+        given["nan_check"],
     )
     job = asked(
         program,

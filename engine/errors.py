@@ -142,6 +142,12 @@ class InputError(Error):
     """E6xx: files and input values."""
 
 
+class CheckError(Error):
+    """E8xx: a check that was asked for failed."""
+
+    exit_code = 3
+
+
 class DeviceError(Error):
     """E7xx: a device or an optional package is missing."""
 

@@ -39,7 +39,7 @@ class Compiler(Expressions):
         self.tail = tail
 
     def inner(self, scope: Scope) -> Compiler:
-        return Compiler(scope, self.hidden, self.traced, frozenset())
+        return self.__class__(scope, self.hidden, self.traced, frozenset())
 
     def block(self, statements: tuple[syntax.Statement, ...]) -> Run:
         """The closure that runs statements in turn, up to a signal."""
@@ -275,7 +275,7 @@ class Compiler(Expressions):
         """Make the functions of another file, in a frame of that file's own."""
         library = node.library
         scope = Scope(assigned(library.statements))
-        block = Compiler(scope, frozenset(), self.traced, frozenset()).block(library.statements)
+        block = self.__class__(scope, frozenset(), self.traced, frozenset()).block(library.statements)
         moves = [(self.slot(name), scope.places[name]) for name in library.functions]
 
         def run(f: Frame) -> None:
@@ -466,8 +466,10 @@ def _prints(value: syntax.Expression) -> bool:
     return isinstance(value, syntax.Call) and value.function == syntax.Name(value.span, "print")
 
 
-def compile_program(body: syntax.Body, scope: Scope, hidden: frozenset[str], traced: bool) -> Run:
+def compile_program(
+    body: syntax.Body, scope: Scope, hidden: frozenset[str], traced: bool, compiler: type[Compiler] = Compiler
+) -> Run:
     """The closure that runs a whole program in a frame of `scope`."""
     shows = any(isinstance(node, syntax.Output) for node in syntax.walk(body))
     tail = frozenset() if shows else frozenset(id(s) for s in tail_of(body.statements))
-    return Compiler(scope, hidden, traced, tail).block(body.statements)
+    return compiler(scope, hidden, traced, tail).block(body.statements)

@@ -13,7 +13,7 @@ from ndgrad.lang import problems, syntax
 from ndgrad.lang.cache import tree_of
 from ndgrad.lang.checker import Checker
 from ndgrad.lang.conditions import PathStep
-from ndgrad.lang.interpreter import compile_program
+from ndgrad.lang.interpreter import Compiler, compile_program
 from ndgrad.lang.running import Asked, Result, Run
 from ndgrad.lang.scopes import Scope
 from ndgrad.lang.values import Run as Closure
@@ -96,6 +96,7 @@ class Program:
         hvp: Mapping[str, Any] | None = None,
         seed: int | None = None,
         train: bool = False,
+        nan_check: bool = False,
     ) -> Result:
         """Run the program.
 
@@ -117,6 +118,7 @@ class Program:
         jac, hess  names to give Jacobians and Hessians by ("all" too); the Hessian is that of ⟨head, output⟩
         hvp        directions by name, for the Hessian by all these names times them
         seed       what random numbers begin from; train, whether dropout and batch_norm train
+        nan_check  stop at the first nan or infinity in a value or gradient (E801)
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
         run = Run(
@@ -142,6 +144,7 @@ class Program:
                 tuple((hvp or {}).items()),
                 seed,
                 train,
+                nan_check,
             ),
         )
         return guarded(run.go, run)
@@ -181,16 +184,24 @@ class Program:
 
         return function_of(self, name, wrt, dict(inputs or {}), dtype, max_steps)
 
-    def compiled(self, bound: frozenset[str], traced: bool) -> tuple[Scope, Closure]:
-        """The scope and the closure of the program where these names are bound."""
+    def compiled(self, bound: frozenset[str], traced: bool, checking: bool = False) -> tuple[Scope, Closure]:
+        """The scope and the closure of the program where these names are bound.
+
+        checking: it stops at the first value that is not finite.
+        """
         from ndgrad.lang.builtins import CONSTANTS, builtin
 
         known = frozenset(n for n in bound if n in self.checked.read or n in self.checked.globals)
         hidden = frozenset(n for n in known if n in CONSTANTS or builtin(n) is not None)
-        key = (known, traced)
+        key = (known, traced, checking)
         if key not in self._compiled:
             scope = Scope(dict.fromkeys((*self.checked.globals, *sorted(known))))
-            self._compiled[key] = scope, compile_program(self.body, scope, hidden, traced)
+            compiler = Compiler
+            if checking:
+                from ndgrad.lang.nan_check import Checking
+
+                compiler = Checking
+            self._compiled[key] = scope, compile_program(self.body, scope, hidden, traced, compiler)
         return self._compiled[key]
 
 

@@ -98,6 +98,7 @@ class Asked(Frozen):
     hvp: tuple[tuple[str, Any], ...] = ()
     seed: int | None = None
     train: bool = False
+    nan_check: bool = False
 
     @property
     def again(self) -> bool:
@@ -166,10 +167,11 @@ class Run:
             scopes.enter_context(autograd.train_mode() if self.asked.train else autograd.predict_mode())
             if (wanted and self.asked.mode != "forward") or self.trace:
                 scopes.enter_context(autograd.record(self.asked.train))
-            if self.trace:
+            if self.trace or self.asked.nan_check:
                 scopes.enter_context(autograd.keep_values())
             draws = self.draws()
             begun = tick()
+            self.check_finite("the input", given)
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
             watch = Watch(state, self.timeout, self.max_memory, self.abandon)
             scopes.enter_context(watch)
@@ -189,6 +191,12 @@ class Run:
 
                 further = Again(self, state, watch, heads, draws).all(wanted)
             grads = further.pop("grads", None) or self.gradients(wanted, state, heads)
+            if self.asked.nan_check:
+                self.check_finite("the gradient by", grads)
+                for kind, what in (("jacobians", "Jacobian"), ("hessians", "Hessian"), ("hvp", "Hessian's product")):
+                    self.check_finite(f"the {what} by", further.get(kind, {}))
+                if "jvp" in further:
+                    self.check_finite("the derivative along the direction of", {of or "": further["jvp"]})
         if state.stopped is not None:
             raise stop(state, None)
         bindings = self.bindings(state)
@@ -268,7 +276,7 @@ class Run:
 
     def evaluate(self, state: State, given: dict[str, NDArray], wanted: tuple[str, ...]) -> tuple[list[Any], Scope]:
         """Run the program's statements."""
-        scope, run = self.program.compiled(frozenset(given), self.trace)
+        scope, run = self.program.compiled(frozenset(given), self.trace, self.asked.nan_check)
         frame: list[Any] = [None, state, None, *[UNBOUND] * len(scope.places)]
         for name, value in given.items():
             if name in self.checked.inputs:
@@ -363,7 +371,12 @@ class Run:
         ys = [y for y, _ in linked]
         try:
             made = autograd.grad(
-                ys, variables, [head for _, head in linked], retain_graph=True, train_mode=self.asked.train
+                ys,
+                variables,
+                [head for _, head in linked],
+                retain_graph=True,
+                train_mode=self.asked.train,
+                observe=self.observer(heads),
             )
         except Error as error:
             raise (error.at(span) if span is not None else error) from None
@@ -373,6 +386,24 @@ class Run:
                 if flat is not None:
                     self.warnings.append(problems.only_through_steps(of, name, flat))
         return dict(zip(wanted, made, strict=True))
+
+    def observer(self, heads: list[Head]) -> Any:
+        """What looks at every step of the sweep, if something does. E801 for a head that is not finite."""
+        if not self.asked.nan_check:
+            return None
+        from ndgrad.lang.nan_check import Backwards, check_array
+
+        for of, _, head, span in heads:
+            check_array(f"the head of `{of}`", head, span)
+        return Backwards()
+
+    def check_finite(self, what: str, values: dict[str, Any]) -> None:
+        """E801 for an input or a derivative that holds nan or an infinity, where that is asked for."""
+        if self.asked.nan_check:
+            from ndgrad.lang.nan_check import check_array
+
+            for name, value in values.items():
+                check_array(f"{what} `{name}`", value, self.span_of(name))
 
     # The derivation
 

@@ -1,6 +1,6 @@
 """`ndgrad run`: run a program; print its value and gradients."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: typer would compile each of the many annotations again, at every start.
 
 import typer
 
@@ -32,6 +32,7 @@ def run(
     jvp: options.Jvp = None,
     hvp: options.Hvp = None,
     mode: options.Mode = None,
+    nan_check: options.NanCheck = False,
     format: options.Format = None,
     output: options.Output = None,
     precision: options.Precision = None,

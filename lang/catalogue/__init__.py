@@ -19,15 +19,16 @@ _GROUPS = {
     "E5": "limits",
     "E6": "files and input values",
     "E7": "devices and packages",
+    "E8": "checks that were asked for",
     "W": "warnings: the run goes on",
 }
 
 
 def entries() -> Iterator[Entry]:
     """All entries, by code; warnings last."""
-    from ndgrad.lang.catalogue import derivatives, devices, files, limits, names, shapes, syntax
+    from ndgrad.lang.catalogue import checks, derivatives, devices, files, limits, names, shapes, syntax
 
-    for module in (syntax, names, shapes, derivatives, limits, files, devices):
+    for module in (syntax, names, shapes, derivatives, limits, files, devices, checks):
         yield from module.ENTRIES
     for module in (names, derivatives):
         yield from module.WARNINGS

@@ -128,6 +128,29 @@ def test_train_and_predict_switch_layers(said: Said) -> None:
     assert set(result(said(*line))["grads"]["x"]) == {1}
 
 
+# Checks
+
+NAN = """\
+error[E801]: `log(x - 1)` gives -inf
+  ┌─ <text>:1:5
+  │
+1 │ x * log(x - 1)
+  │     ────────┬┬
+  │         0 there
+  │     gives -inf at [2]
+"""
+
+
+def test_nan_check_names_the_operation_with_code_3(said: Said) -> None:
+    line = "eval", "x * log(x - 1)", "-i", "x=[3,2,1]"
+    code, out, err = said(*line, "--nan-check")
+    assert (code, out) == (3, "")
+    assert err == NAN
+    assert result(said(*line))["value"][2] == "-inf"
+    code, out, err = said(*line, "--nan-check", "--format", "json")
+    assert (code, json.loads(out)["error"]["code"], err) == (3, "E801", "")
+
+
 # What is shown
 
 
