@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 
 from ndgrad.cli import problems
 from ndgrad.cli.drawing import show
+from ndgrad.cli.programs import named
 from ndgrad.cli.reading import STDIN, bytes_from_stdin
 from ndgrad.cli.streams import painter
 from ndgrad.cli.writing.places import Place
 from ndgrad.errors import Error
 from ndgrad.frozen import Frozen
 
-SUFFIX = ".nd"
 _MARK = "\ufeff"  # that a text is UTF-8, as some editors write
 _ROLES = {"+": "added", "-": "removed", "@": "frame"}
 
@@ -65,37 +64,15 @@ class Formatting:
 
     def run(self, paths: list[str]) -> None:
         """Format the programs in files, in folders, and in standard input (`-`)."""
-        done = set()
-        for path in self._programs(paths):
-            place = path if path == "-" else os.path.realpath(path)
-            if place not in done:
-                done.add(place)
-                try:
-                    self._settle(formatted(path))
-                except Error as error:
-                    self._failed(error)
+        for path in named(paths, self._failed):
+            try:
+                self._settle(formatted(path))
+            except Error as error:
+                self._failed(error)
 
     def _failed(self, error: Error) -> None:
         show(error.diagnostics)
         self.exit_code = self.exit_code or error.exit_code
-
-    def _programs(self, paths: list[str]) -> Iterator[str]:
-        """The files named, and those called NAME.nd in the folders named, hidden folders aside."""
-        for path in paths:
-            if not os.path.isdir(path):
-                yield path
-                continue
-            found = False
-            for folder, below, names in os.walk(path, onerror=self._cannot_walk):
-                below[:] = sorted(name for name in below if not name.startswith("."))
-                for name in sorted(name for name in names if name.endswith(SUFFIX)):
-                    found = True
-                    yield os.path.normpath(os.path.join(folder, name))
-            if not found:
-                print(f"there are no programs (*{SUFFIX}) in {path}", file=sys.stderr)
-
-    def _cannot_walk(self, error: OSError) -> None:
-        self._failed(problems.cannot_read(os.fsdecode(error.filename), (error.strerror or str(error)).lower()))
 
     def _settle(self, program: Program) -> None:
         self.changed += program.changes

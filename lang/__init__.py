@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from os import PathLike
 
-    from ndgrad.errors import Source
+    from ndgrad.errors import Diagnostic, Source
     from ndgrad.lang.program import PathStep as PathStep
     from ndgrad.lang.program import Program as Program
     from ndgrad.lang.program import Result as Result
@@ -56,6 +56,19 @@ def compile(text: str, name: str = "<text>", folder: str | PathLike[str] | None 
     from ndgrad.lang.program import Program
 
     return Program(_source(text, name), None if folder is None else fspath(folder))
+
+
+def lint(text: str, name: str = "<text>", folder: str | PathLike[str] | None = None) -> tuple[Diagnostic, ...]:
+    """What is wrong or suspicious in a program, in the order of the text; () where nothing is. Nothing is run.
+
+    folder: where the files that it uses are looked for, as for `compile`.
+    """
+    from ndgrad.errors import Error
+
+    try:
+        return compile(text, name, folder).check()
+    except Error as error:
+        return error.diagnostics
 
 
 def _source(text: str, name: str) -> Source:

@@ -570,6 +570,96 @@ def only_through_steps(of: str, name: str, operations: list[str]) -> Diagnostic:
     return Diagnostic("W402", message, (), "these are constant between their steps", "warning")
 
 
+# W2xx, W3xx: what only `lint` looks for
+
+
+def _warning(code: str, message: str, labels: Iterable[Label], help: str | None = None) -> Diagnostic:
+    return Diagnostic(code, message, tuple(labels), help, "warning")
+
+
+def unused_input(span: Span, name: str, lost: Span | None = None) -> Diagnostic:
+    """W201: an input that the program never reads, or overwrites before it reads it."""
+    if lost is not None:
+        labels = (Label(lost, "overwritten here, before anything reads it"), Label(span, "given by the caller"))
+        return _warning("W201", f"the program never uses the value given for `{name}`", labels)
+    return _warning("W201", f"the program never uses `{name}`", (Label(span),), "leave it out")
+
+
+def unused_variable(span: Span, name: str, shown: bool) -> Diagnostic:
+    """W202: a variable that nothing reads. shown: whether an `output` could show it."""
+    cure = f"leave it out, or show it: output {name}" if shown else f"leave it out, or call it `_{name}`"
+    return _warning("W202", f"nothing reads `{name}`", (Label(span, "given a value here"),), cure)
+
+
+def unused_parameter(span: Span, name: str, function: str) -> Diagnostic:
+    """W203: a parameter that its function does not read."""
+    message = f"`{function}` does not read its parameter `{name}`"
+    return _warning("W203", message, (Label(span),), f"leave it out, or call it `_{name}`")
+
+
+def unused_function(span: Span, name: str) -> Diagnostic:
+    """W204: a function that the program never uses."""
+    return _warning("W204", f"the program never uses the function `{name}`", (Label(span),), "leave it out")
+
+
+def unused_file(span: Span, path: str) -> Diagnostic:
+    """W204: a `use` none of whose functions is called."""
+    return _warning("W204", f'the program uses nothing of "{path}"', (Label(span),), "leave it out")
+
+
+def unreachable(span: Span, why: Span, reason: str) -> Diagnostic:
+    """W205: statements that no run comes to."""
+    labels = (Label(span, "no run comes here"), Label(why, reason))
+    return _warning("W205", "this part of the program is never reached", labels)
+
+
+def shadows(span: Span, name: str) -> Diagnostic:
+    """W206: a function of the language is hidden by something else of its name."""
+    labels = (Label(span, "another meaning here"),)
+    return _warning("W206", f"`{name}` hides the built-in function of this name", labels, "choose another name")
+
+
+def redefined(span: Span, name: str, first: Span) -> Diagnostic:
+    """W206: a function's name is given another meaning in the same place."""
+    labels = (Label(span, "another meaning here"), Label(first, "a function here"))
+    return _warning("W206", f"`{name}` is given two meanings", labels, "choose another name for one of them")
+
+
+def without_effect(span: Span, help: str | None) -> Diagnostic:
+    """W207: an expression whose value goes nowhere."""
+    return _warning("W207", "the value of this line is dropped", (Label(span, "nothing uses this"),), help)
+
+
+def maybe_not_yet(span: Span, name: str, given: Span) -> Diagnostic:
+    """W208: a variable that has a value on some paths to this line only."""
+    labels = (Label(span, "read here"), Label(given, "given a value in this branch only"))
+    return _warning("W208", f"`{name}` may be read before it has a value", labels, "give it a value on every path")
+
+
+def read_too_early(span: Span, name: str, given: Span) -> Diagnostic:
+    """W208: a variable that is read above the line that gives it a value."""
+    labels = (Label(span, "read here"), Label(given, "given a value only here"))
+    return _warning("W208", f"`{name}` is read before it has a value", labels)
+
+
+def not_declared(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
+    """W209: a name that has a value only if the caller binds it, and no `input` says so."""
+    cure = _meant(name, known) or f"say that it is an input: input {name}"
+    return _warning("W209", f"nothing in the program gives `{name}` a value", (Label(span, "read here"),), cure)
+
+
+def ignores_nothing(span: Span, code: str | None) -> Diagnostic:
+    """W210: a comment that suppresses a warning which is not there."""
+    what = f"there is no {code} on this line" if code else "there is no warning on this line"
+    return _warning("W210", what, (Label(span, "suppresses nothing"),), "leave it out")
+
+
+def loop_without_end(condition: Span) -> Diagnostic:
+    """W211: a loop that changes nothing of its condition, and has no other way out."""
+    labels = (Label(condition, "no round changes this"),)
+    return _warning("W211", "this loop never ends once it has begun", labels, "leave it with `break`")
+
+
 # E5xx: limits
 
 

@@ -149,6 +149,12 @@ class Program:
         )
         return guarded(run.go, run)
 
+    def check(self) -> tuple[Diagnostic, ...]:
+        """What is suspicious in the program, or sure to fail, in the order of the text; nothing is run."""
+        from ndgrad.lang.linting import check
+
+        return _deep(lambda: check(self))
+
     @property
     def functions(self) -> tuple[str, ...]:
         """The names of the functions that the program defines or uses."""

@@ -86,8 +86,90 @@ WARNINGS = (
         "W201",
         "an input that the program never uses",
         "A value was bound to a name that the program does not read. The name may be misspelt on the command line or "
-        "in the program.",
+        "in the program. `ndgrad lint` also finds inputs that are declared and never read, or overwritten before that.",
         "$ ndgrad eval 'y = weight ** 2' -i weight=3 -i wieght=4\n",
         "$ ndgrad eval 'y = weight ** 2' -i weight=3\n",
+    ),
+    Entry(
+        "W202",
+        "a variable that nothing reads",
+        "`ndgrad lint`: the variable is given a value, and neither the program nor an `output` uses it. The name may "
+        "be misspelt where it should be read. A name that begins with `_` is meant to be unused, and a variable that a "
+        "comment of the program names with `--of` is used by whoever follows the comment.",
+        "$ printf 'input x\ntotal = sum(x)\noutput mean(x)\n' | ndgrad lint -\n",
+        "$ printf 'input x\ntotal = sum(x)\noutput total, mean(x)\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W203",
+        "a parameter that its function does not read",
+        "`ndgrad lint`: callers give a value that changes nothing. Functions that are handed on as values are left "
+        "out, since their parameters are not their own choice, and so are parameters whose names begin with `_`.",
+        "$ printf 'input x\ndef f(a, b): return a * a\noutput f(x, 2)\n' | ndgrad lint -\n",
+        "$ printf 'input x\ndef f(a): return a * a\noutput f(x)\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W204",
+        "a function that the program never uses",
+        "`ndgrad lint`: nothing calls the function, other than itself, or nothing of a file that is brought in with "
+        "`use`. Files that only define functions are left out: they are there for others.",
+        "$ printf 'input x\ndef f(a): return a * a\noutput x\n' | ndgrad lint -\n",
+        "$ printf 'input x\ndef f(a): return a * a\noutput f(x)\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W205",
+        "a part of the program that is never reached",
+        "`ndgrad lint`: the statements stand behind one that always leaves (`return`, `break`, `continue`, a loop "
+        "without end), or under a condition that never holds.",
+        "$ printf 'def f(a):\n    return a\n    a = 2\ny = f(3)\n' | ndgrad lint -\n",
+        "$ printf 'def f(a):\n    a = 2 * a\n    return a\ny = f(3)\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W206",
+        "a name that hides a function",
+        "`ndgrad lint`: a function has the name of a built-in one, or a variable has such a name and the program calls "
+        "it; or a name is both a function and something else. A call may then not reach what it means.",
+        "$ printf 'def square(x): return x * x\ny = square(3)\n' | ndgrad lint -\n",
+        "$ printf 'def squared(x): return x * x\ny = squared(3)\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W207",
+        "an expression whose value is dropped",
+        "`ndgrad lint`: a line computes something that is neither kept nor shown. `x == 1` compares, `x = 1` gives a "
+        "value; `sort(x)` leaves x as it is, `x = sort(x)` does not; a function gives its value with `return`. Only "
+        "the last line of a program without `output` is shown by itself.",
+        "$ printf 'x = [3, 1, 2]\nsort(x)\noutput x\n' | ndgrad lint -\n",
+        "$ printf 'x = [3, 1, 2]\nx = sort(x)\noutput x\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W208",
+        "a variable that may be read before it has a value",
+        "`ndgrad lint`: only some branches give the variable a value, and a line that every path comes to reads it. On "
+        "the other paths the run stops with E201.",
+        "$ printf 'input x\nif sum(x) > 0:\n    y = x\noutput 2 * y\n' | ndgrad lint -\n",
+        "$ printf 'input x\ny = 0\nif sum(x) > 0:\n    y = x\noutput 2 * y\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W209",
+        "a name that only the caller can give a value",
+        "`ndgrad lint`: the program reads a name that it never gives a value before, and does not declare it. A run "
+        "with `-i NAME=VALUE` works, but a misspelt name looks just like this. An `input` statement makes it clear.",
+        "$ printf 'y = x ** 2\n' | ndgrad lint -\n",
+        "$ printf 'input x\ny = x ** 2\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W210",
+        "a comment that suppresses a warning which is not there",
+        "`# lint: ignore[W202]` at the end of a line keeps that warning of the line to itself, `# lint: ignore` every "
+        "one. This comment keeps back nothing: the warning is gone, or belongs to another line.",
+        "$ printf 'x = 3  # lint: ignore[W202]\noutput x\n' | ndgrad lint -\n",
+        "$ printf 'x = 3\noutput x\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W211",
+        "a loop that never ends once it has begun",
+        "`ndgrad lint`: the loop gives no new value to anything in its condition, and neither `break` nor `return` "
+        "leaves it.",
+        "$ printf 'x = 1\ny = 1\nwhile x < 100:\n    y = 2 * y\noutput y\n' | ndgrad lint -\n",
+        "$ printf 'y = 1\nwhile y < 100:\n    y = 2 * y\noutput y\n' | ndgrad lint -\n",
     ),
 )
