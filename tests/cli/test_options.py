@@ -49,6 +49,13 @@ def arrays(data: bytes) -> list[Any]:
     return found
 
 
+def test_every_option_is_on_the_page_of_the_command(said: Said) -> None:
+    page = (ROOT / "docs" / "commands" / "run.md").read_text("utf-8")
+    options = {name: set(re.findall(r"--[a-z][a-z-]+", said(name, "-h")[1])) for name in ("run", "eval")}
+    assert options["run"] == options["eval"]
+    assert [option for option in sorted(options["run"] - {"--help"}) if option not in page] == []
+
+
 # Derivatives
 
 
