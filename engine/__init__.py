@@ -12,12 +12,16 @@ Everything here is loaded when it is first used, so `import ndgrad` costs next t
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ndgrad import autograd as autograd
     from ndgrad import nd as nd
     from ndgrad import random as random
+    from ndgrad import symbol as symbol
+    from ndgrad import test_utils as test_utils
     from ndgrad.autograd import GradientNote as GradientNote
     from ndgrad.batching import vmap as vmap
     from ndgrad.context import Context as Context
@@ -41,9 +45,18 @@ if TYPE_CHECKING:
     from ndgrad.transforms import value_and_grad as value_and_grad
     from ndgrad.transforms import vjp as vjp
 
+    sym = symbol
+
 __version__ = "0.1.0"
 
-_MODULES = {"nd": "ndgrad.nd", "autograd": "ndgrad.autograd", "random": "ndgrad.random"}
+_MODULES = {
+    "nd": "ndgrad.nd",
+    "autograd": "ndgrad.autograd",
+    "random": "ndgrad.random",
+    "sym": "ndgrad.symbol",
+    "symbol": "ndgrad.symbol",
+    "test_utils": "ndgrad.test_utils",
+}
 _NAMES = {
     "NDArray": "ndgrad.ndarray",
     "array": "ndgrad.nd",
@@ -65,6 +78,23 @@ _NAMES = {
     "InputError": "ndgrad.errors",
     "DeviceError": "ndgrad.errors",
 }
+
+
+class _Package(ModuleType):
+    """This package. `ndgrad.ndarray` is MXNet's other name of `nd`, whatever submodule has that name too."""
+
+    @property
+    def ndarray(self) -> Any:
+        from importlib import import_module
+
+        return import_module("ndgrad.nd")
+
+    @ndarray.setter
+    def ndarray(self, submodule: ModuleType) -> None:
+        """Where the import of the submodule would put it."""
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -274,6 +274,10 @@ def as_static(op: Primitive, value: Any) -> Any:
 
 def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Apply `op` to any operands it takes: traced ones, lists, several outputs, statics."""
+    if STATE.tracer is not None:
+        listed = STATE.tracer(op, args, named)
+        if listed is not NotImplemented:
+            return listed
     operands, statics = bind(op, args, named)
     if STATE.max_bytes is not None:
         extent = _extent(operands) * _extent(statics)

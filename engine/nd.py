@@ -145,6 +145,10 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "contrib":
+        from importlib import import_module
+
+        return import_module("ndgrad.contrib")
     found = aliased(name)
     if found is None:
         op = find(name)

@@ -40,6 +40,7 @@ class State(threading.local):
     leaves: Any = None  # the arrays with attach_grad, weakly held
     max_bytes: int | None = None  # the memory that the process may have in use, None for any
     traces: int = 0  # how many tracing transformations (jvp, vmap) are open in this thread
+    tracer: Any = None  # (op, args, named) → result or NotImplemented: asked first while symbols are made
 
 
 STATE = State()

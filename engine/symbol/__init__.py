@@ -1,0 +1,103 @@
+"""The `sym` namespace: computations written down before they are run.
+
+    x = sym.var("x")
+    y = sym.FullyConnected(x, num_hidden=3, name="fc") ** 2
+    run = y.simple_bind(x=(5, 4))
+    run.forward(is_train=True); run.backward(nd.ones((5, 3)))
+    run.grad_dict["fc_weight"]
+
+Every function of `nd` is here by the same name, with symbols in the place of arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ndgrad.aliases import ALIASES, aliased
+from ndgrad.ops import find, names
+from ndgrad.symbol import problems
+from ndgrad.symbol.files import load, load_json
+from ndgrad.symbol.graph import VARIABLE, Node
+from ndgrad.symbol.symbol import Symbol
+
+__all__ = ["Group", "Symbol", "Variable", "contrib", "linalg", "load", "load_json", "random", "var"]
+
+_CREATORS = frozenset({"zeros", "ones", "full", "eye", "arange", "linspace"})
+
+
+def var(
+    name: str,
+    attr: dict[str, str] | None = None,
+    shape: tuple[int, ...] | None = None,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+    dtype: Any = None,
+    init: Any = None,
+    **more: str,
+) -> Symbol:
+    """A variable: an array that is given when the symbol runs.
+
+    shape, dtype: what they will be (0 in a shape: to be found). attr and keywords of the form __text__ attach texts.
+    """
+    import numpy as np
+
+    if not isinstance(name, str):
+        raise problems.name_is_no_text(name)
+    attrs = dict(attr or {})
+    stated = {"shape": None if shape is None else str(tuple(shape)), "lr_mult": lr_mult, "wd_mult": wd_mult}
+    stated |= {"dtype": None if dtype is None else np.dtype(dtype).name, "init": init}
+    attrs |= {f"__{key}__": str(value) for key, value in stated.items() if value is not None}
+    for key, value in {**attrs, **more}.items():
+        if not isinstance(value, str):
+            raise problems.attribute_is_no_text(key, value)
+    return Symbol([(Node(VARIABLE, name, attrs={**attrs, **more}), 0)])
+
+
+Variable = var
+
+
+def Group(symbols: Any) -> Symbol:
+    """One symbol with the outputs of all these, in order. E307 for an empty list, or what is no symbol."""
+    listed = list(symbols)
+    if not listed or not all(isinstance(s, Symbol) for s in listed):
+        raise problems.nothing_to_group()
+    return Symbol([output for s in listed for output in s._outputs])
+
+
+class _Space:
+    """sym.linalg.NAME and sym.random.NAME."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        from ndgrad import nd
+        from ndgrad.symbol.calls import maker
+
+        if not name.startswith("_"):
+            getattr(getattr(nd, self._name), name)  # an AttributeError that says so, if it is not there
+            return maker(f"{self._name}.{name}")
+        raise AttributeError(name)
+
+
+linalg = _Space("linalg")
+random = _Space("random")
+
+
+def __getattr__(name: str) -> Any:
+    from ndgrad.symbol.calls import maker
+
+    if name == "contrib":
+        from importlib import import_module
+
+        found: Any = import_module("ndgrad.symbol.control")
+    elif name in _CREATORS or (not name.startswith("_") and (aliased(name) is not None or find(name) is not None)):
+        found = maker(name)
+    else:
+        raise problems.unknown_function(name, __dir__())
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_CREATORS, *names(), *ALIASES})
