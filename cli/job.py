@@ -93,6 +93,7 @@ class Job(Frozen):
 
         guard(output, self.files())
         program = self.loaded()
+        guard(output, [(path, "a file that the program uses") for path in program.files])
         inputs, arguments = self.arguments()
         gc.freeze()  # main() started without it
         gc.enable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from time import sleep
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,10 +26,10 @@ def again_on_change(job: Job, run: Callable[[], Any], session: Session) -> NoRet
 
     if job.program == "-" or any(text == "-" or text.startswith("-:") for _, text in job.texts()):
         problems.usage("--watch cannot read standard input again")
-    paths = list(dict.fromkeys(path for path, _ in job.files() if os.path.exists(path)))
-    if not paths:
-        problems.usage("--watch needs a file to watch")
     while True:
+        paths = _paths(job)
+        if not paths:
+            problems.usage("--watch needs a file to watch")
         before = _state(paths)
         try:
             run()
@@ -42,6 +43,14 @@ def again_on_change(job: Job, run: Callable[[], Any], session: Session) -> NoRet
         said = f"\n── {', '.join(changed)} changed ──\n"
         sys.stderr.write(as_ascii(said) if only_ascii(sys.stderr) else said)
         sys.stderr.flush()
+
+
+def _paths(job: Job) -> list[str]:
+    """The files that the run reads, with those that the program uses as far as that can be told."""
+    paths = [path for path, _ in job.files() if os.path.exists(path)]
+    with suppress(Error):
+        paths += job.loaded().files
+    return list(dict.fromkeys(paths))
 
 
 def _state(paths: Iterable[str]) -> list[tuple[int, int] | None]:

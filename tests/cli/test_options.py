@@ -308,8 +308,11 @@ def test_watch_runs_again_after_each_change(command: list[str], environment: dic
             program.write_text("input x\ny = x *\n")
             while not process.stderr.readline().startswith("error[E1"):
                 pass
-            program.write_text("input x\ny = x * 100\n")
+            (tmp_path / "lib.nd").write_text("def f(x):\n    return x * 100\n")
+            program.write_text('use "lib.nd"\ninput x\ny = f(x)\n')
             assert process.stdout.readline() == "2100\n"
+            (tmp_path / "lib.nd").write_text("def f(x):\n    return x * 1000\n")
+            assert process.stdout.readline() == "21000\n"
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
