@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli.streams import painter, put
+from ndgrad.lang.notation import ratio
 
 if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
@@ -47,8 +48,10 @@ def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = N
         shared = sum(other.by == step.by for other in d.backward) > 1
         lines += _backward(step, d.of, margin, "+=" if shared else "=", paint, precision)
     lines += ["", paint("chain rule", "title"), f"  {d.chain}"]
-    if d.closed_form and not d.chain.endswith(f"= {d.closed_form.removeprefix('= ')}"):
-        lines.append(f"  {' ' * _equals(d.chain)}= {d.closed_form.removeprefix('= ')}")
+    said = d.chain.partition("= ")[2]
+    for form in dict.fromkeys([*d.forms, *([d.closed_form] if d.closed_form else [])]):
+        if form != said:
+            lines.append(f"  {' ' * _equals(d.chain)}= {form}")
     lines += ["", paint("result", "title"), *_result(d, paint, precision)]
     return lines
 
@@ -78,7 +81,7 @@ def _backward(step: BackwardStep, of: str, margin: int, sign: str, paint: Paint,
     """One step: the local derivative, the adjoint that arrives and the one that leaves (or its share, after +=)."""
     from ndgrad.cli.writing import matrices
 
-    name = f"∂{step.name}/∂{step.by}"
+    name = ratio("∂", step.name, step.by)
     said = f"  {paint(_line(step.span).ljust(margin), 'faint')}  "
     indent = " " * (margin + 4)
     rounds = f", ×{step.rounds} rounds" if step.rounds > 1 else ""
@@ -88,12 +91,12 @@ def _backward(step: BackwardStep, of: str, margin: int, sign: str, paint: Paint,
             value = matrices.short(step.local_value, precision)
             head += f" = {value}" if value != step.local else ""
     else:
-        head = f"{said}{paint(f'∂{of}/∂{step.by}', 'name')} {sign} {step.local}{rounds}"
+        head = f"{said}{paint(ratio('∂', of, step.by), 'name')} {sign} {step.local}{rounds}"
     arriving, leaving = (matrices.short(a, precision) for a in (step.arriving, step.leaving))
     return [
         head,
-        f"{indent}{paint('in ', 'faint')}  ∂{of}/∂{step.name} = {arriving}",
-        f"{indent}{paint('out', 'faint')}  ∂{of}/∂{step.by} {sign} {leaving}",
+        f"{indent}{paint('in ', 'faint')}  {ratio('∂', of, step.name)} = {arriving}",
+        f"{indent}{paint('out', 'faint')}  {ratio('∂', of, step.by)} {sign} {leaving}",
     ]
 
 
@@ -101,7 +104,7 @@ def _result(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
     from ndgrad.cli.writing import matrices
 
     result = _array(d.result)
-    lines = [f"  d{d.of}/d{d.wrt} = {matrices.short(result, precision, longest=90)}"]
+    lines = [f"  {ratio('d', d.of, d.wrt)} = {matrices.short(result, precision, longest=90)}"]
     if d.numeric is not None and d.along is not None:
         verdict = "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"
         lines.append(
@@ -162,6 +165,7 @@ def as_object(d: Derivation) -> dict[str, Any]:
         ],
         "chain": d.chain,
         "closed_form": d.closed_form,
+        "forms": list(d.forms),
         "result": values(d.result),
         "check": None if d.numeric is None else {"along": d.along, "numeric": d.numeric, "agrees": agrees(d)},
     }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.lang.notation import superscript
+from ndgrad.lang.notation import ATOM, Term, is_name, superscript
 from ndgrad.sweep import nodes_below
 from ndgrad.tape import Node
+
+if TYPE_CHECKING:
+    from ndgrad.lang.algebra import Expression
 
 LARGEST = 60  # operations; beyond that a closed form explains nothing
 
@@ -92,3 +96,68 @@ def written(sympy: Any, expression: Any) -> str:
     text = re.sub(r"\*\*(\d+)\b", lambda m: superscript(int(m[1])), text)
     text = re.sub(r"\*\*\((-\d+)\)", lambda m: superscript(int(m[1])), text)
     return str(text.replace("**", "^").replace("*", "·"))
+
+
+def unreadable(said: str) -> bool:
+    """Whether an expression holds what is no mathematics: arrays of positions, constants without a name."""
+    return any(sign in said for sign in (" at [", "array(", " constant⟩", "where("))
+
+
+LONGEST = 160  # characters of a form that a person still reads
+
+
+def matrix_forms(derivative: Term, steps: Sequence[tuple[str, Term]], moving: frozenset[str]) -> tuple[str, ...]:
+    """A derivative as expressions of matrices: in the names of the steps, then in the inputs alone; none where
+    there is no such form.
+
+    steps    the named values between, oldest first
+    moving   the names of what depends on the variable, and its own
+
+    Every form is computed from its atoms and held against the value of the derivative.
+    """
+    from ndgrad.lang.algebra_text import text
+    from ndgrad.lang.algebra_values import has_ones
+    from ndgrad.lang.matrix_form import Reader, Unwritten
+
+    known: dict[Expression, Expression] = {}
+    reader = Reader({name: term for name, term in steps if not is_name(name)}, known, moving)
+    for name, term in steps:
+        if not is_name(name):
+            continue  # what the program shows without a name
+        try:
+            known.setdefault(reader.read(term), reader.atom(name, ATOM, term.value))
+        except Unwritten:
+            continue
+    made: list[str] = []
+    for reading in (reader, Reader(dict(steps), {}, moving)):
+        reading.count = 0
+        try:
+            form = reading.read(derivative)
+        except Unwritten:
+            continue
+        said = text(form)
+        if has_ones(form):
+            reading.notes["1 is a vector of ones"] = None
+        said += f"   ({', '.join(reading.notes)})" if reading.notes else ""
+        if (
+            len(said) <= LONGEST
+            and said not in made
+            and not unreadable(said)
+            and _holds(form, reading.values, derivative.value)
+        ):
+            made.append(said)
+    return tuple(made)
+
+
+def _holds(form: Expression, values: dict[Expression, Any], wanted: Any) -> bool:
+    """Whether a form has the value it should have; a rule that was wrong would be found here."""
+    from ndgrad.lang.algebra_values import value_of
+
+    with np.errstate(all="ignore"):
+        value = np.asarray(value_of(form, values))
+    wanted = np.asarray(wanted, dtype=float)
+    scale = np.max(np.abs(wanted), initial=0.0)
+    return bool(
+        value.size == wanted.size
+        and np.allclose(value.reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9 * scale, equal_nan=True)
+    )

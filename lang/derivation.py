@@ -16,12 +16,23 @@ from ndgrad.lang.derivation_data import BackwardStep as BackwardStep
 from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
-from ndgrad.lang.notation import Term, applied, made, parenthesised, partials_of, subscripted, superscript, term_of
+from ndgrad.lang.notation import (
+    Term,
+    applied,
+    made,
+    parenthesised,
+    partials_of,
+    ratio,
+    subscripted,
+    superscript,
+    term_of,
+)
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
 from ndgrad.tape import Node
 
+MULTIPLIED = "the local derivatives above, multiplied"
 LONGEST_CHAIN = 400  # characters of a chain-rule line that a person still reads
 
 
@@ -43,12 +54,17 @@ def derive(
     result: the gradient that the run computed, of the variable's shape.
     probe(direction) gives the numeric derivative of ⟨head, of⟩ along a direction of the variable.
     """
-    assert output.node is not None
     assert variable.node is not None
+    if output.node is None:
+        return _unmoved(of, output, wrt, variable, bindings, path, result)
     story = _Story(bindings, variable.node, wrt, output.node, of)
     forward = story.forward()
     backward = story.backward(np.asarray(head, dtype=output.dtype))
     chain = story.chain()
+    closed = story.closed_form()
+    forms = () if closed is not None else story.matrix_forms()
+    if forms and chain.endswith(MULTIPLIED):
+        chain = chain.removesuffix(MULTIPLIED) + forms[0]
     along = numeric = None
     if probe is not None:
         # Every entry moves in proportion to its size: parameters may differ by many orders of magnitude.
@@ -63,12 +79,26 @@ def derive(
         path=tuple(path),
         backward=_folded(backward),
         chain=chain,
-        closed_form=story.closed_form(),
+        closed_form=closed,
+        forms=forms,
         result=np.asarray(result),
         along=along,
         numeric=numeric,
         size=float(np.abs(np.vdot(head, plain(output)))),
     )
+
+
+def _unmoved(
+    of: str, output: NDArray, wrt: str, variable: NDArray, bindings: Sequence[Binding], path: Any, result: Any
+) -> Derivation:
+    """The derivation where the variable does not reach the output."""
+    where = {binding.name: binding.span for binding in bindings}
+    steps = [
+        ForwardStep(wrt, "input", np.asarray(plain(variable)), where.get(wrt)),
+        ForwardStep(of, f"does not depend on {wrt}", np.asarray(plain(output)), where.get(of)),
+    ]
+    left = ratio("d", of, wrt)
+    return Derivation(of, wrt, tuple(steps), tuple(path), (), f"{left} = 0", None, np.asarray(result))
 
 
 class _Story:
@@ -216,7 +246,7 @@ class _Story:
 
     def shares(self, top: Node, g: Any) -> list[tuple[Node, Term, Term | None]]:
         """For each named value under `top`: its share of the adjoint, and ∂top/∂it where a factor says it."""
-        arriving = Term(g, name=f"∂{self.of}/∂{self.named[top.id]}")
+        arriving = Term(g, name=ratio("∂", self.of, self.named[top.id]))
         if top is self.output and np.all(np.equal(g, 1)):
             arriving = Term(g, number=1)
         whole = self.pulled(top, arriving)
@@ -261,13 +291,16 @@ class _Story:
 
     def chain(self) -> str:
         """d(of)/d(wrt): the local derivatives multiplied along the paths, substituted."""
-        left = f"d{self.of}/d{self.named[self.variable.id]}"
+        left = ratio("d", self.of, self.named[self.variable.id])
         if self.output is self.variable:
             return f"{left} = 1"
-        right = self.product() or self.nested()
-        return (
-            f"{left} = {right}" if len(right) <= LONGEST_CHAIN else f"{left} = the local derivatives above, multiplied"
-        )
+        nested = self.nested()
+        right = self.product() or (" " * (LONGEST_CHAIN + 1) if nested is None else str(nested))
+        from ndgrad.lang.closed_form import unreadable
+
+        if len(right) <= LONGEST_CHAIN and not unreadable(right):
+            return f"{left} = {right}"
+        return f"{left} = {MULTIPLIED}"
 
     def product(self) -> str:
         """The factors of each path joined by ' · ', paths by ' + '; "" where a step is no factor, or paths are many."""
@@ -284,8 +317,11 @@ class _Story:
                     return ""
         return " + ".join(map(_written_product, paths.get(self.variable.id, []))).replace("+ -", "- ") or "0"
 
-    def nested(self) -> str:
-        """The reverse sweep as one expression, for steps that are no plain factors (sums, products of matrices)."""
+    def nested(self) -> Term | None:
+        """The reverse sweep as one expression, also for steps that are no plain factors (sums, products of matrices).
+
+        None where it is too long to be read.
+        """
         bars: dict[int, Term] = {self.output.id: Term(np.ones(self.output.shape), number=1)}
         for node in self.steps:
             if node.id not in bars or node is self.variable or node.op is None:
@@ -294,14 +330,25 @@ class _Story:
                 held = bars.get(parent.id)
                 bars[parent.id] = share if held is None else held + share
                 if len(str(bars[parent.id])) > 4 * LONGEST_CHAIN:
-                    return " " * (LONGEST_CHAIN + 1)
-        return str(bars[self.variable.id]) if self.variable.id in bars else "0"
+                    return None
+        return bars.get(self.variable.id, Term(np.zeros(self.variable.shape), number=0))
 
     def closed_form(self) -> str | None:
         """The chain rule in the input alone, simplified; None where it is no elementwise expression of it."""
         from ndgrad.lang.closed_form import closed_form
 
         return closed_form(self.output, self.variable, self.named[self.variable.id])
+
+    def matrix_forms(self) -> tuple[str, ...]:
+        """The derivative simplified as an expression of matrices: in the program's names, then in its inputs alone."""
+        from ndgrad.lang.closed_form import matrix_forms
+
+        nested = self.nested()
+        if nested is None or self.output is self.variable:
+            return ()
+        steps = [(self.named[n.id], self.term(n, n)) for n in reversed(self.steps) if n.op is not None]
+        moving = frozenset(self.named[n.id] for n in self.steps if n.id in self.useful)
+        return matrix_forms(nested, steps, moving)
 
 
 class _Sums:

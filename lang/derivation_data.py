@@ -43,6 +43,7 @@ class Derivation(Frozen):
 
     chain        the chain rule in one line, substituted
     closed_form  the same, simplified in the inputs alone, where that is possible
+    forms        the derivative simplified as an expression of matrices: in the names of the steps, in the inputs alone
     result       the gradient
     along        its product with a direction, and numeric the same by central differences
     size         how large ⟨head, of⟩ is: what the rounding of a difference is measured by
@@ -59,6 +60,7 @@ class Derivation(Frozen):
     along: float | None = None
     numeric: float | None = None
     size: float = 0.0
+    forms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{s.name} = {s.expression}" for s in self.forward]

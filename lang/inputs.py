@@ -57,7 +57,7 @@ def declared(node: syntax.Input, state: State, default: Any) -> tuple[NDArray, d
     if node.dtype is not None:
         x = _converted(node, x, how)
     sizes = {} if node.dims is None else _sizes(node, node.dims, x.shape, state, how)
-    if name in state.wanted:
+    if name in state.wanted or (state.follow and x.dtype.kind == "f"):
         track(name, x, span)
     state.inputs[name] = x
     return x, sizes

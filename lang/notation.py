@@ -7,6 +7,7 @@ term holds its value too, every formula is checked as it is built.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +19,23 @@ from ndgrad.primitive import Primitive
 
 ATOM = 100
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_NAME = re.compile(r"\w+")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def subscripted(name: str, number: int) -> str:
     """`x` for 0, `x₁`, `x₂`, … for the values that a name is bound to later."""
     return name if number == 0 else name + str(number).translate(_SUBSCRIPTS)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is one name, maybe with a number below."""
+    return _NAME.fullmatch(text) is not None
+
+
+def ratio(d: str, of: str, by: str) -> str:
+    """`dy/dx`, `∂L/∂w₁`; what is no name is put in brackets."""
+    return f"{d}{of if is_name(of) else f'({of})'}/{d}{by}"
 
 
 def superscript(number: int) -> str:
@@ -33,7 +45,7 @@ def superscript(number: int) -> str:
 class Term:
     """An expression with its value: a number, a name, or an operation on terms."""
 
-    __slots__ = ("args", "name", "number", "op", "statics", "value")
+    __slots__ = ("args", "name", "natural", "number", "op", "statics", "value")
 
     def __init__(
         self,
@@ -43,8 +55,10 @@ class Term:
         args: tuple[Any, ...] = (),
         statics: tuple[Any, ...] = (),
         number: float | None = None,
+        natural: Any = None,
     ) -> None:
         self.value = value
+        self.natural = natural  # of a name: its value before it was broadcast to `value`
         self.name = name
         self.number = number  # what is written, where the value is that number in every entry
         self.op = op
@@ -168,7 +182,8 @@ def noted(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ..
 
 def _valued(term: Term, value: Any) -> Term:
     """`term` as it is written, standing for `value` (which may be it, broadcast)."""
-    return Term(value, term.name, term.op, term.args, term.statics, term.number)
+    natural = term.value if term.natural is None else term.natural
+    return Term(value, term.name, term.op, term.args, term.statics, term.number, natural)
 
 
 def _number(number: float, value: Any) -> Term:
@@ -232,17 +247,25 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
     if m == -1:
         return noted("negative", (b,), value)
     if _is(a, "negative"):
-        return noted("negative", (noted("multiply", (a.args[0], b), value),), value)
+        return noted("negative", (noted("multiply", (_inside(a, 0), b), value),), value)
     if _is(b, "negative"):
-        return noted("negative", (noted("multiply", (a, b.args[0]), value),), value)
+        return noted("negative", (noted("multiply", (a, _inside(b, 0)), value),), value)
     if _is(b, "multiply") and b.args[0].number is not None:
         first = b.args[0]
         if m is not None:
-            return noted("multiply", (_number(m * first.number, value), b.args[1]), value)
-        return noted("multiply", (first, noted("multiply", (a, b.args[1]), value)), value)
+            return noted("multiply", (_number(m * first.number, value), _inside(b, 1)), value)
+        return noted("multiply", (first, noted("multiply", (a, _inside(b, 1)), value)), value)
     if _is(a, "multiply") and a.args[0].number is not None and m is None:
-        return noted("multiply", (a.args[0], noted("multiply", (a.args[1], b), value)), value)
+        return noted("multiply", (a.args[0], noted("multiply", (_inside(a, 1), b), value)), value)
     return None
+
+
+def _inside(term: Term, place: int) -> Term:
+    """An operand of a term, in the shape that the term has come to have (a column, say)."""
+    inner: Term = term.args[place]
+    if inner.shape == term.shape or np.size(inner.value) != np.size(term.value):
+        return inner
+    return _valued(inner, np.reshape(inner.value, term.shape))
 
 
 def _is(term: Term, name: str) -> bool:
@@ -315,6 +338,8 @@ def _shown_static(value: Any) -> str:
 
 def partials_of(op: Primitive, g: Any, y: Term, operands: tuple[Term, ...], statics: tuple[Any, ...]) -> list[Any]:
     """Each operand's cotangent as a term, from the operation's own rules; None where there is none."""
+    if op.name == "custom_call" or (op.outputs > 1 and any("y" in needed for needed in op.needs)):
+        return _in_numbers(op, g, y, operands, statics)
     shapes = tuple(t.shape for t in operands)
     if op.elementwise:
         slots: tuple[Any, ...] = (SYMBOLIC, g, y, *map(_bare, operands), *statics)
@@ -333,6 +358,27 @@ def partials_of(op: Primitive, g: Any, y: Term, operands: tuple[Term, ...], stat
         assert rule is not None
         return list(rule(slots))
     return [None if pull is None else pull(slots) for pull in op.pulls]
+
+
+def _in_numbers(op: Primitive, g: Any, y: Term, operands: tuple[Term, ...], statics: tuple[Any, ...]) -> list[Any]:
+    """The cotangents of an operation whose rule is no formula (that of a call), or too long for one: by value alone.
+
+    They are written as the language writes them: vjp(eigh, A, g).
+    """
+    values = tuple(t.value for t in operands)
+    arriving = tuple(None if part is None else part.value for part in g) if isinstance(g, tuple) else g.value
+    slots: tuple[Any, ...]
+    if op.variadic:
+        slots = (PLAIN, arriving, y.value, values, tuple(map(np.shape, values)), *statics)
+    else:
+        slots = (PLAIN, arriving, y.value, *values, *map(np.shape, values), *statics)
+    rule = None if op.vjp is None else op.reader(op.vjp)
+    bars = [pull and pull(slots) for pull in op.pulls] if rule is None else rule(slots)
+    function = str(statics[0]) if op.name == "custom_call" else op.name
+    heads = ", ".join("0" if part is None else str(part) for part in g) if isinstance(g, tuple) else str(g)
+    heads = f"({heads})" if isinstance(g, tuple) else heads
+    written = f"vjp({function}, {', '.join(map(str, operands))}, {heads})"
+    return [None if bar is None else Term(np.asarray(bar), name=written) for bar in bars]
 
 
 def _bare(term: Term) -> Any:

@@ -19,6 +19,7 @@ class State:
     outputs      what `output` showed, by name, with the place
     last         names and values of the last statement, where there is no output
     sizes        what the names in the shapes of inputs stand for, with the place
+    follow       whether every float input is tracked, so that the record tells how all values were made
     bindings     (name, number, value, span, text) of every assignment, if they are recorded
     """
 
@@ -26,6 +27,7 @@ class State:
         "bindings",
         "bound_by",
         "depth",
+        "follow",
         "given",
         "inputs",
         "last",
@@ -56,6 +58,7 @@ class State:
         self.show = show
         self.bound_by = bound_by
         self.depth = 0
+        self.follow = traced
         self.inputs: dict[str, NDArray] = {}
         self.outputs: dict[str, tuple[Any, Span]] = {}
         self.last: list[tuple[str, Any, Span]] = []
