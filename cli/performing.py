@@ -44,8 +44,9 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
     if given["each"] is not None:
         from ndgrad.cli.each import run_each
 
-        if given["watch"]:
-            problems.usage("--watch and --each do not go together")
+        for option in ("watch", "stats", "full", "precision"):
+            if given[option]:
+                problems.usage(f"--{option} and --each do not go together")
         run_each(job, given["each"], given["jobs"] or 1, given["format"], given["output"])
         return
 

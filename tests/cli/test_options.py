@@ -277,6 +277,7 @@ def test_each_reports_what_is_no_record(said: Said, tmp_path: Path) -> None:
         (["--each", "x"], "--each x: bind it with -i x=…; nothing is"),
         (["--each", "x", "-i", "x=[1]", "--format", "csv"], "--each writes json or npy, not csv"),
         (["--each", "x", "-i", "x=[1]", "--watch"], "--watch and --each do not go together"),
+        (["--each", "x", "-i", "x=[1]", "--precision", "3"], "--precision and --each do not go together"),
         (["-i", "x=1", "--jobs", "2"], "--jobs is for --each: there is one run"),
         (["-i", "x=1", "--watch"], "--watch needs a file to watch"),
         (["-i", "x=-", "--watch"], "--watch cannot read standard input again"),
