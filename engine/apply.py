@@ -304,6 +304,10 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
 
         if any(is_traced(x) for x in given):
             return apply_traced(op, given, statics)
+    if STATE.fusion is not None:
+        deferred = STATE.fusion.defer(op, given, statics)
+        if deferred is not NotImplemented:
+            return deferred
     data = tuple(x._data if isinstance(x, NDArray) else plain_operand(op, x) if x is not None else None for x in given)
     parents = tuple(x._node if isinstance(x, NDArray) else None for x in given)
     try:
@@ -351,7 +355,7 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
         from ndgrad.batching import apply_batched
 
         return apply_batched(op, given, statics, max(x.level for x in given if _is_batch(x)))
-    plainly = all(x.__class__ is not NDArray or x._node is None for x in given) and not any(map(_is_traced, given))
+    plainly = all(not isinstance(x, NDArray) or (x._node is None and not x.traced) for x in given)
     if plainly or (STATE.recording is False and not STATE.traces):
         made = [x._data if isinstance(x, NDArray) else _as_operand(op, x, plain=True) for x in given]
         F = PLAIN
@@ -361,7 +365,7 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
     try:
         y = op.value(F, *((tuple(made),) if op.variadic else made), *statics)
     except Exception as error:
-        data = tuple(x._data if x.__class__ is NDArray else x for x in made)
+        data = tuple(x._data if isinstance(x, NDArray) and not x.traced else x for x in made)
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     if isinstance(y, (tuple, list)):
         return tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
@@ -370,10 +374,6 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
 
 def _is_batch(x: Any) -> bool:
     return x.__class__ is not NDArray and hasattr(x, "level") and not hasattr(x, "primal")
-
-
-def _is_traced(x: Any) -> bool:
-    return isinstance(x, NDArray) and x.__class__ is not NDArray
 
 
 def _as_operand(op: Primitive, x: Any, plain: bool) -> Any:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ndgrad import problems
 from ndgrad.frozen import Frozen
-from ndgrad.ndarray import NDArray, new_array, plain
+from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import NoDerivative, Primitive
 from ndgrad.sweep import Observer, nodes_below, sweep
 from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, caller
@@ -213,7 +213,7 @@ def _clear_unreached(reached: dict[int, Any]) -> None:
         if node is None or node.id in reached or node.sink is None or node.sink.req != "write":
             continue
         if getrefcount(node) > 3 and np.any(node.sink.array.data):
-            node.sink.array.data[...] = 0
+            node.sink.array.zero_()
             note = (
                 f"an array of shape {node.shape} is recorded but not reached by this backward; its gradient is now zero"
             )
@@ -239,10 +239,10 @@ def backward(
     """
     if isinstance(heads, NDArray):
         heads, head_grads = [heads], [head_grads]
-    if any(isinstance(h, NDArray) and h.__class__ is not NDArray for h in (() if head_grads is None else head_grads)):
+    if any(isinstance(h, NDArray) and h.traced for h in (() if head_grads is None else head_grads)):
         raise problems.cannot_hold_traced()  # a gradient buffer is a plain array
     with _Scope(recording=False, training=train_mode):
-        found, nodes = sweep(_heads(heads, head_grads, graph=False))
+        found, nodes = sweep(_heads(heads, head_grads, graph=False), arrays=heads, store=True)
     if not found:
         raise problems.nothing_reached()
     _clear_unreached(found)
@@ -250,10 +250,15 @@ def backward(
         sink = node.sink
         if sink is None or sink.req == "null":
             continue
+        buffer = sink.array.data
+        if buffer is g:  # computed right there
+            continue
+        if STATE.fusion is not None:
+            STATE.fusion.before_write(buffer)
         if sink.req == "add":
-            sink.array.data[...] += g
+            buffer[...] += g
         else:
-            sink.array.data[...] = g
+            buffer[...] = g
     if not retain_graph:
         _free(nodes)
 
@@ -281,16 +286,18 @@ def grad(
         if x.node is None:
             raise problems.never_recorded()
     given = () if head_grads is None else head_grads
-    graph = create_graph or any(isinstance(head, NDArray) and head.__class__ is not NDArray for head in given)  # traced
+    graph = create_graph or any(isinstance(head, NDArray) and head.traced for head in given)
     pairs = _heads(heads, head_grads, graph)
     with _Scope(recording=create_graph, training=train_mode):
         targets = [x.node for x in wanted if x.node is not None]
-        found, nodes = sweep(pairs, targets, graph=graph, observe=observe)
+        found, nodes = sweep(pairs, targets, graph=graph, observe=observe, arrays=heads)
     made = []
     for x in wanted:
         assert x.node is not None
         g = found[x.node.id][1] if x.node.id in found else np.zeros(x.shape, x.dtype)
         made.append(g if isinstance(g, NDArray) else new_array(g))
+        if g.size >= STATE.defer_from:
+            enlarge(made[-1])
     if not (create_graph if retain_graph is None else retain_graph):
         _free(nodes)
     return made[0] if single else made

@@ -6,7 +6,7 @@ The operators and methods are the registered operations; `ndgrad.ops` puts them 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ class NDArray:
     """
 
     __slots__ = ("__weakref__", "_data", "_grad", "_node", "_truth")
+    traced: ClassVar[bool] = False  # whether it is inside a transformation (jvp, vmap)
 
     _data: Any
     _node: Node | None
@@ -143,6 +144,9 @@ class NDArray:
         if self.dtype.kind != "f":
             raise problems.not_a_float(self.dtype)
         self._grad = NDArray(np.zeros(self.shape, self.dtype))
+        if self.size >= STATE.defer_from:
+            enlarge(self)
+            enlarge(self._grad)
         if self._node is None:
             self._node = General(None, (), (), (), self.shape, self.dtype)
         self._node.mark(sink=Sink(self._grad, grad_req))
@@ -184,7 +188,13 @@ class NDArray:
         """The buffer, made an array of its own where the value is a scalar or read-only."""
         if isinstance(self._data, np.generic) or not self._data.flags.writeable:
             self._data = np.array(self._data)
+        elif STATE.fusion is not None:
+            STATE.fusion.before_write(self._data)
         return self._data  # type: ignore[no-any-return]
+
+    def converted(self, dtype: np.dtype[Any]) -> NDArray:
+        """The values in another dtype, with no history."""
+        return NDArray(self._data.astype(dtype))
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
         """Fill `.grad` of every array with attach_grad that this one depends on.
@@ -209,7 +219,7 @@ class NDArray:
         recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
         key = self._as_key(key)
         made = update(self, key, value)  # checks everything before a single entry changes
-        if made.__class__ is not NDArray:
+        if made.traced:
             self._become(made)
             return
         self._writable()[plain_key(key)] = value._data if isinstance(value, NDArray) else value
@@ -407,4 +417,16 @@ def array(obj: Any, dtype: npt.DTypeLike | None = None) -> NDArray:
         made = made.astype(made.dtype.newbyteorder("="))
     if made.dtype not in SUPPORTED:
         raise problems.unsupported_dtype(made.dtype)
-    return NDArray(made)
+    array = NDArray(made)
+    if made.size >= STATE.defer_from:
+        enlarge(array)
+    return array
+
+
+def enlarge(x: NDArray) -> None:
+    """Make operations on this large array deferred (where its dtype allows it)."""
+    if STATE.fusion is None:
+        from ndgrad.fusion import large
+
+        type(STATE).fusion = large
+    STATE.fusion.enlarge(x)

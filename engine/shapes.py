@@ -328,7 +328,7 @@ def _for_composite(op: Primitive, x: Any) -> Any:
     if not hasattr(x, "dtype"):
         return np.asarray(x, dtype=None if isinstance(x, bool) else STATE.float_dtype)[()]
     if isinstance(x, NDArray):
-        x = x.data if type(x) is NDArray and (op.concrete or not x.shape) else Abstract(x.shape, x.dtype)
+        x = x.data if not x.traced and (op.concrete or not x.shape) else Abstract(x.shape, x.dtype)
     return x if op.concrete or isinstance(x, Abstract) or not x.shape else Abstract(x.shape, x.dtype)
 
 

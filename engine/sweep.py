@@ -21,7 +21,7 @@ from ndgrad.apply import OUTPUT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import Freed, Node, owner_of, written
+from ndgrad.tape import STATE, Freed, Node, owner_of, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
@@ -86,25 +86,38 @@ def sweep(
     graph: bool = False,
     observe: Observer | None = None,
     stops: frozenset[int] = frozenset(),
+    arrays: Sequence[NDArray] = (),
+    store: bool = False,
 ) -> tuple[dict[int, tuple[Node, Any]], list[Node]]:
     """`wanted` (or every node with a sink) with their cotangents, by node id, and the nodes that were visited.
 
     heads: pairs of a node and the cotangent arriving there (plain arrays, or NDArrays with `graph`).
     graph: compute in recorded arrays, so that the result can be differentiated again.
     stops: ids of nodes below which the sweep does not go.
+    arrays: the heads themselves, whose deferred values are computed together with the cotangents.
+    store: deferred cotangents may be written into their sinks at once.
     """
     with np.errstate(all="ignore"):
         walk = _Sweep(heads, wanted, graph, stops=stops)
         walk.run()
-        if observe is not None or not all(_finite(g) for _, g in walk.found.values()):
+        if observe is not None or not _settled(walk.found, arrays, store):
             walk = _Sweep(heads, wanted, graph, careful=True, observe=observe, stops=stops)
             walk.run()
+            _settled(walk.found, arrays, store)
     if walk.flat and wanted is None:  # connected, but by a derivative that is 0
         for node in nodes_below(walk.flat):
             if node.sink is not None and node.id not in walk.found:
                 walk.found[node.id] = node, np.zeros(node.shape, node.dtype)
                 walk.visited.append(node)
     return walk.found, walk.visited
+
+
+def _settled(found: dict[int, tuple[Node, Any]], arrays: Sequence[NDArray], store: bool) -> bool:
+    """Whether all cotangents are finite. Deferred ones are computed, with the arrays, in one go."""
+    if STATE.fusion is not None:
+        finite: bool = STATE.fusion.settled(found, arrays, store)
+        return finite
+    return all(_finite(g) for _, g in found.values())
 
 
 def _finite(g: Any) -> bool:
@@ -117,6 +130,8 @@ def _usable(node: Node) -> None:
         raise problems.already_freed(node.saved.where)
     if written and node.op is not None:
         for saved in node.saved:
+            if STATE.fusion is not None:
+                saved = STATE.fusion.buffer_of(saved)
             if isinstance(saved, np.ndarray):
                 write = written.get(id(owner_of(saved)))
                 if write is not None and write[0] > node.id:
@@ -266,6 +281,8 @@ class _Sweep:
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""
         if c.__class__ is not Scattered and c.__class__ is not Reached:
+            if c.__class__ is ndarray and STATE.fusion is not None and not self.careful and c.size >= STATE.defer_from:
+                c = STATE.fusion.unspread(c)
             if c.shape != parent.shape:
                 c = unbroadcast(c, parent.shape, RECORDED if isinstance(c, NDArray) else PLAIN)
             if c.dtype != parent.dtype:
@@ -292,13 +309,13 @@ class _Sweep:
         if c.__class__ is Scattered:
             if held.__class__ is Scattered:
                 held, owned = held.dense(), True
-            if not owned:
+            if not owned or held.__class__ is not ndarray:
                 held = np.array(held)
             c.add_to(held)
         elif held.__class__ is Scattered:
             scattered, held = held, np.array(c)
             scattered.add_to(held)
-        elif owned and c.__class__ is not NDArray:
+        elif owned and held.__class__ is ndarray and c.__class__ is ndarray:
             np.add(held, c, out=held)
         else:
             held = held + c
@@ -309,6 +326,8 @@ class _Sweep:
         live = None
         if g.__class__ is Reached:
             g, live = g.value, g.live
+        if node.marked and node.traced and not isinstance(g, (NDArray, list)):
+            g = _array(g)
         slots = self.slots(node, g)
         made: list[tuple[Node, Any]] = []
         if op.partials is not None:
@@ -341,14 +360,16 @@ class _Sweep:
 
     def slots(self, node: Node, g: Any) -> tuple[Any, ...]:
         """What rules read, as plain or as recorded arrays."""
+        if STATE.fusion is not None:
+            g = STATE.fusion.for_rules(node.op, g)
         if not (self.graph or (node.marked and node.traced)):
             return _slots(PLAIN, node, g, node.saved)
         saved = node.saved
         wrapped = (_wrapped(x, p) for x, p in zip(saved[1:], node.parents, strict=False))
         if g.__class__ is list:
-            g = [x if x is None or isinstance(x, NDArray) else new_array(x) for x in g]
+            g = [x if x is None or isinstance(x, NDArray) else _array(x) for x in g]
         elif not isinstance(g, NDArray):
-            g = new_array(g)
+            g = _array(g)
         y = saved[0]
         y = tuple(output(node, i, part) for i, part in enumerate(y)) if isinstance(y, tuple) else _wrapped(y, node)
         return _slots(RECORDED, node, g, (y, *wrapped))
@@ -414,9 +435,17 @@ def _wrapped(saved: Any, node: Node | None) -> Any:
     """A saved value as a recorded array with its own history."""
     if saved is None or isinstance(saved, NDArray):
         return saved
-    if node is None and not isinstance(saved, (np.ndarray, np.generic)):
+    if node is None and saved.__class__ in (float, int, bool):
         return saved
-    return new_array(saved, node)
+    return _array(saved, node)
+
+
+def _array(value: Any, node: Node | None = None) -> NDArray:
+    """A plain or deferred array as an NDArray."""
+    if STATE.fusion is not None and value.__class__ is STATE.fusion.Lazy:
+        made: NDArray = STATE.fusion.large(value, node)
+        return made
+    return new_array(value, node)
 
 
 def _unmasked(g: Any) -> Any:

@@ -26,6 +26,7 @@ class Traced(NDArray):
 
     __slots__ = ("level",)
     level: int
+    traced = True
 
     def twin(self) -> Traced:
         """Another array that is the same thing, without its node."""

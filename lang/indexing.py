@@ -167,7 +167,8 @@ def written(x: Any, key: Any, value: Any, target: syntax.Index, place: Span) -> 
 def write_variable(f: Frame, slot: int, key: Any, value: Any, target: syntax.Index, place: Span) -> NDArray:
     """The variable in `slot` with its entries at `key` written, as `written`; it is about to be given that."""
     x = f[slot]
-    if x.__class__ is NDArray and (value.__class__ is NDArray or value.__class__ in NUMBERS):
+    given = value.__class__ in NUMBERS or (isinstance(value, NDArray) and not value.traced)
+    if given and x.__class__ is NDArray:
         f[slot] = None  # so that whoever else refers to x is counted
         if getrefcount(x) == _ALONE and _is_sole(x) and (x.dtype.kind == "f" or not _loses(x, value)):
             from ndgrad.ops.indexing import overwrite

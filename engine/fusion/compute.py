@@ -40,11 +40,11 @@ def pending(targets: Sequence[Lazy]) -> list[Lazy]:
         if expanded:
             order.append(x)
             continue
-        if x.value is not None or id(x) in seen:
+        if x.known is not None or id(x) in seen:
             continue
         seen.add(id(x))
         stack.append((x, True))
-        stack += [(a, False) for a in x.args if a.__class__ is Lazy and a.value is None and id(a) not in seen]
+        stack += [(a, False) for a in x.args if a.__class__ is Lazy and a.known is None and id(a) not in seen]
     return order
 
 
@@ -67,10 +67,10 @@ def compute(targets: Sequence[Lazy], into: dict[int, np.ndarray[Any, Any]] | Non
             first = outputs[0]
             if first.op is VIEW:
                 for x in outputs:
-                    x.settle(np.reshape(x.args[0].value, x.shape)[()])
+                    x.settle(np.reshape(x.args[0].known, x.shape)[()])
             elif first.op is BROADCAST:
                 for x in outputs:
-                    x.settle(np.broadcast_to(x.args[0].value, x.shape))
+                    x.settle(np.broadcast_to(x.args[0].known, x.shape))
             elif math.prod(domain_of(first)) < SMALL:
                 for x in pending(outputs):
                     _at_once(x)
@@ -114,7 +114,7 @@ def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
         for a in x.args:
             while a.__class__ is Lazy and a.op is BROADCAST and x.op is not BROADCAST:
                 a = a.args[0]
-            if a.__class__ is not Lazy or a.value is not None:
+            if a.__class__ is not Lazy or a.known is not None:
                 continue
             below = level[id(a)]
             if a.op is REDUCE or a.op is VIEW or a.shape != domain or x.op in (VIEW, BROADCAST):
@@ -125,7 +125,7 @@ def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
             at = max(at, below)
         level[id(x)] = at
         weight[id(x)] = min(cost, WORTH_STORING)
-        if (id(x) in wanted and x.value is None) or _held(x):
+        if (id(x) in wanted and x.known is None) or _held(x):
             stored[id(x)] = x
     if any(level.values()):
         for x in order:  # what a later pass would compute again

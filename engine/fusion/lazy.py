@@ -11,7 +11,7 @@ written for arrays run on it unchanged. Functions that have no deferred form get
     REDUCE      x                      (ufunc, axes); the reduced axes stay, as axes of size 1
     BROADCAST   x                                      seen in a larger shape, takes no memory
     VIEW        x                                      the same few entries in another shape
-    None                                               a source: `value` is there
+    None                                               a source: its array is `known`
 
 An operand is a Lazy, or a NumPy scalar that belongs to the program (a constant of the instruction list).
 """
@@ -28,7 +28,8 @@ import numpy as np
 from ndgrad.tape import STATE, owner_of
 
 CAST, WHERE, PATCH, REDUCE, BROADCAST, VIEW = "cast", "where", "patch", "reduce", "broadcast", "view"
-SMALL = 4096  # sources below this are copied rather than watched for writes
+# Operands with fewer entries are copied rather than watched for writes, and operations on them are done at once.
+SMALL = 4096 if STATE.defer_from > 1 else 1
 LONGEST = 256  # operations that may wait for one request
 RECORDED = 48  # and so many while recording, so that the backward pass has values to start again from
 
@@ -41,19 +42,19 @@ sources: WeakValueDictionary[int, Lazy] = WeakValueDictionary()  # by id: those 
 class Lazy:
     """An array of known shape and dtype, computed on demand.
 
-    op, args, param  how it is made, until it has been computed; then only `value`
+    op, args, param  how it is made, until it has been computed; then it is `known`
     extent           at least the number of operations that computing it takes
     holders          the arrays that hold it, weakly: whoever holds it will want its value
-    original         a source that was written to since: the buffer that was written (value is a copy from before)
+    original         a source that was written to since: the buffer that was written (`known` is a copy from before)
     """
 
-    __slots__ = ("__weakref__", "args", "dtype", "extent", "holders", "op", "original", "param", "shape", "value")
+    __slots__ = ("__weakref__", "args", "dtype", "extent", "holders", "known", "op", "original", "param", "shape")
     op: Any
     args: tuple[Any, ...]
     param: Any
     shape: Shape
     dtype: np.dtype[Any]
-    value: Any
+    known: Any
     extent: int
     holders: list[Any] | None
     original: Any
@@ -64,7 +65,7 @@ class Lazy:
         self.param = param
         self.shape = shape
         self.dtype = dtype
-        self.value = self.holders = self.original = None
+        self.known = self.holders = self.original = None
         self.extent = extent = 1 + sum([a.extent for a in args if a.__class__ is Lazy])
         if extent > RECORDED and extent > (RECORDED if STATE.recording else LONGEST):
             self._bound()
@@ -94,15 +95,19 @@ class Lazy:
 
     def compute(self) -> Any:
         """The value: an array, or a NumPy scalar for a 0-d one. Never to be written into."""
-        if self.value is None:
+        if self.known is None:
             from ndgrad.fusion.compute import compute
 
             compute([self])
-        return self.value
+        return self.known
+
+    @property
+    def value(self) -> Any:
+        return self.compute()
 
     def settle(self, value: Any) -> None:
         """Become a source."""
-        self.value = value
+        self.known = value
         self.op = None
         self.args = ()
         self.extent = 0
@@ -120,6 +125,8 @@ class Lazy:
         return made.copy() if copy else made
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **named: Any) -> Any:
+        if any(x.__class__ is not Lazy and hasattr(x, "_node") for x in inputs):
+            return NotImplemented  # recorded arrays have operations of their own
         if method == "__call__" and not named and ufunc.nout == 1 and ufunc.signature is None:
             return apply_ufunc(ufunc, inputs)
         if method == "reduce" and set(named) <= {"axis", "keepdims"} and ufunc in REDUCTIONS:
@@ -142,7 +149,7 @@ class Lazy:
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else arrays have, from the computed one."""
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.compute(), name)
 
@@ -172,6 +179,10 @@ class Lazy:
         if self.op is BROADCAST:
             return broadcast(cast(self.args[0], to), self.shape)
         return cast(self, to)
+
+    def patched(self, where: Any, x: Any, exact: Callable[[Any], Any]) -> Any:
+        """Itself, but exact(x) where `where` holds, which is in few entries: only there is it computed."""
+        return patched(self, where, x, exact)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         return total(self, axis=axis, keepdims=keepdims)
@@ -325,16 +336,16 @@ def before_write(data: np.ndarray[Any, Any]) -> None:
 
     owner = owner_of(data)
     for x in list(sources.values()):
-        if owner_of(x.value) is not owner:
+        if owner_of(x.known) is not owner:
             continue
         sources.pop(id(x), None)
         for holder in [h() for h in x.holders or ()]:
             if holder is not None:
-                holder.hold(source(x.value))
+                holder.hold(source(x.known))
         x.holders = None
         if getrefcount(x) > 3:  # more than this loop knows it
-            x.original = x.value
-            x.value = np.array(x.value)
+            x.original = x.known
+            x.known = np.array(x.known)
 
 
 # Making expressions
@@ -367,6 +378,8 @@ def _shape_of(x: Any) -> Shape:
 
 def broadcast(x: Any, shape: Shape) -> Any:
     """x seen in a larger shape."""
+    if _shape_of(x) == shape:
+        return x
     x = _inner(x)
     if _shape_of(x) == shape:
         return x
@@ -378,7 +391,7 @@ def broadcast(x: Any, shape: Shape) -> Any:
 def cast(x: Any, dtype: np.dtype[Any]) -> Any:
     if x.dtype == dtype:
         return x
-    if x.__class__ is not Lazy or (x.value is not None and x.size < SMALL):
+    if x.__class__ is not Lazy or (x.known is not None and x.size < SMALL):
         return _again(computed(x).astype(dtype))
     return Lazy(CAST, (x,), None, x.shape, dtype)
 
@@ -401,13 +414,9 @@ def apply_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     shape = np.broadcast_shapes(*map(_shape_of, args))
     if ufunc in ONE:
         a, b = args
-        if b.__class__ is not Lazy and b == 1 and a.dtype == loop[-1]:
-            return a
-        if ufunc is np.multiply and a.__class__ is not Lazy and a == 1 and b.dtype == loop[-1]:
-            return b
-        if _is_one(b) and a.dtype == loop[-1]:
+        if a.__class__ is Lazy and a.dtype == loop[-1] and _is_one(b):
             return broadcast(a, shape)
-        if ufunc is np.multiply and _is_one(a) and b.dtype == loop[-1]:
+        if ufunc is np.multiply and b.__class__ is Lazy and b.dtype == loop[-1] and _is_one(a):
             return broadcast(b, shape)
     return elementwise(ufunc, args, loop, shape)
 
@@ -418,7 +427,7 @@ def elementwise(
     """The operation over all entries; at a smaller shape and then spread where the operands allow that."""
     args = tuple([_inner(x) for x in args])
     size = np.broadcast_shapes(*map(_shape_of, args))
-    small = all(x.__class__ is not Lazy or (x.value is not None and x.size < SMALL) for x in args)
+    small = all(x.__class__ is not Lazy or (x.known is not None and x.size < SMALL) for x in args)
     if small and op.__class__ is np.ufunc:
         with np.errstate(all="ignore"):
             made = source(op(*map(computed, args)))
@@ -433,7 +442,9 @@ def elementwise(
 def _is_one(x: Any) -> bool:
     """Whether x is the number 1, spread or not."""
     x = _inner(x)
-    return x.__class__ is Lazy and not x.shape and x.value is not None and bool(x.value == 1)
+    if x.__class__ is not Lazy:
+        return bool(x == 1)
+    return not x.shape and x.known is not None and bool(x.known == 1)
 
 
 def _whole_power(x: Any, n: float) -> Any:
@@ -463,8 +474,8 @@ def select(condition: Any, a: Any, b: Any) -> Any:
     shape = np.broadcast_shapes(*map(_shape_of, (test, *values)))
     if test.__class__ is not Lazy:
         return broadcast(values[0] if test else values[1], shape)
-    if _inner(test).size < SMALL and _inner(test).value is not None and not _inner(test).shape:
-        return broadcast(values[0] if _inner(test).value else values[1], shape)
+    if _inner(test).size < SMALL and _inner(test).known is not None and not _inner(test).shape:
+        return broadcast(values[0] if _inner(test).known else values[1], shape)
     return elementwise(WHERE, (test, *values), (BOOL, dtype, dtype, dtype), shape)
 
 
@@ -479,7 +490,7 @@ def cast_operand(x: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def patched(values: Lazy, where: Any, x: Lazy, exact: Callable[[Any], Any]) -> Any:
-    """`values`, but exact(x) where `where` holds, which is in few entries: only there is it computed."""
+    """As the method."""
     if not values.shape == where.shape == x.shape or BROADCAST in (values.op, where.op, x.op):
         return select(where, exact(x), values)
     return Lazy(PATCH, (values, where, x), exact, values.shape, values.dtype)
@@ -529,8 +540,8 @@ def _axis(i: Any, ndim: int) -> int:
 
 def view(x: Lazy, shape: Shape) -> Lazy:
     """The same entries in another shape."""
-    if x.value is not None:
-        return source(np.reshape(x.value, shape)[()])
+    if x.known is not None:
+        return source(np.reshape(x.known, shape)[()])
     return Lazy(VIEW, (x,), None, shape, x.dtype)
 
 
@@ -559,12 +570,14 @@ def reshape(a: Any, shape: Any) -> Any:
         return NotImplemented
     if a.op is BROADCAST and not a.args[0].shape and -1 not in sizes and int(np.prod(sizes)) == a.size:
         return broadcast(a.args[0], sizes)
-    if a.value is None and a.size < SMALL and -1 not in sizes and int(np.prod(sizes)) == a.size:
+    if a.known is None and a.size < SMALL and -1 not in sizes and int(np.prod(sizes)) == a.size:
         return view(a, sizes)
     return source(np.reshape(a.compute(), sizes))
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    if a.dtype.kind == "b":
+        return NotImplemented
     made = a
     if a_min is not None:
         made = np.maximum(made, a_min)

@@ -102,11 +102,11 @@ class Pass:
                 return enter(key, key)
             while x.op is BROADCAST:
                 x = x.args[0]
-            if x.value is None:
+            if x.known is None:
                 return place[id(x)]
-            key = "in", id(x.value)
+            key = "in", id(x.known)
             if key not in known:
-                self.inputs.append(x.value)
+                self.inputs.append(x.known)
             return enter(key, ("in", x.dtype))
 
         stack: list[tuple[Lazy, bool]] = [(x, False) for x in reversed(outputs)]
@@ -119,7 +119,7 @@ class Pass:
                 for a in reversed(x.args):
                     while a.__class__ is Lazy and a.op is BROADCAST:
                         a = a.args[0]
-                    if a.__class__ is Lazy and a.value is None and id(a) not in place:
+                    if a.__class__ is Lazy and a.known is None and id(a) not in place:
                         stack.append((a, False))
                 continue
             param = x.param
@@ -152,7 +152,7 @@ class Pass:
 
         run(self, into)
         for x, same in self.copies:
-            x.settle(same.value)
+            x.settle(same.known)
 
 
 def planned(entries: list[Any], params: list[Any], stored_at: tuple[int, ...], summed_at: tuple[int, ...]) -> Plan:

@@ -128,8 +128,13 @@ elementwise("sech2", partials=[lambda F, y, x: -2 * F.tanh(x) * y], written="sec
 # its digits have cancelled (a difference of numbers near 1, above 1e-3, has lost three of them) x gives them.
 
 
+_COMPUTED: frozenset[Any] = frozenset({np.ndarray, np.float64, np.float32, np.float16})  # all others are deferred
+
+
 def _exact_where(small: Any, slope: Any, x: Any, exact: Callable[[Any], Any]) -> Any:
     """`slope`, a new array, and exact(x) where it is `small`."""
+    if slope.__class__ not in _COMPUTED:
+        return slope.patched(small, x, exact)
     if not np.count_nonzero(small):
         return slope
     if not slope.ndim:

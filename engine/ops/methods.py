@@ -40,8 +40,8 @@ def _comparison(call: Callable[..., Any]) -> Callable[[NDArray, Any], Any]:
         """MXNet's: the truth values in the operand's float dtype."""
         made = call(self, other)
         dtype = self.dtype if self.dtype.kind == "f" else np.dtype(np.float32)
-        if made.__class__ is NDArray:
-            truth = NDArray(made.data.astype(dtype))
+        if not made.traced:
+            truth: NDArray = made.converted(dtype)
             truth._truth = True
             return truth
         return made.astype(dtype)  # type: ignore[no-any-return]
@@ -53,7 +53,7 @@ def _in_place(call: Callable[..., Any]) -> Callable[[NDArray, Any], NDArray]:
     def assign(self: NDArray, other: Any) -> NDArray:
         """x += v: into x's own buffer; under recording it differentiates like any write."""
         before = self
-        if STATE.recording and self.__class__ is NDArray and isinstance(self.data, np.ndarray):
+        if STATE.recording and not self.traced and isinstance(self.data, np.ndarray):
             before = new_array(self.data.copy(), self.node)  # what the rule may need is about to be overwritten
         self[...] = call(before, other)
         return self
