@@ -30,24 +30,27 @@ def render(
     diagnostics: Diagnostic | Iterable[Diagnostic],
     *,
     width: int = 100,
+    wrap: bool = False,
     paint: Paint | None = None,
     ascii: bool = False,
 ) -> str:
     """One or several diagnostics as text, without a newline at the end.
 
-    width   lines of source are clipped to about this many columns, around what is underlined; help is broken at it
+    width   lines of source are clipped to about this many columns, around what is underlined
+    wrap    break long help at that width, between words
     paint   paint(text, role) gives the text in colour; the roles are "error", "warning", "message",
             "frame", "mark" and "help"
     ascii   use ASCII for the frame
     """
     several = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
-    drawing = _Drawing(max(width, 40), paint or (lambda text, role: text), _ASCII if ascii else _BOX)
+    drawing = _Drawing(max(width, 40), paint or (lambda text, role: text), _ASCII if ascii else _BOX, wrap)
     return "\n\n".join(["\n".join(drawing.diagnostic(one)) for one in several])
 
 
 class _Drawing:
-    def __init__(self, width: int, paint: Paint, signs: dict[str, str]) -> None:
+    def __init__(self, width: int, paint: Paint, signs: dict[str, str], wrap: bool) -> None:
         self.width = width
+        self.wrap = wrap
         self.paint = paint
         self.signs = signs
 
@@ -75,10 +78,14 @@ class _Drawing:
             lines.append(f"{self.paint(str(number).rjust(margin), 'frame')} {bar} {source}".rstrip())
             lines += [f"{blank} {bar} {mark}" for mark in marks]
         if one.help:
-            first, *more = _broken(_one_line(one.help), self.width - margin - len("  = help: "))
+            first, *more = self.help(one.help, self.width - margin - len("  = help: "))
             lines.append(f"{blank} {self.paint('= help:', 'help')} {first}")
             lines += [f"{blank}         {line}" for line in more]
         return lines
+
+    def help(self, text: str, width: int) -> list[str]:
+        """What to do, in as many lines as it takes."""
+        return _broken(_one_line(text), width) if self.wrap else [_one_line(text)]
 
     def line(self, labels: list[Label], role: str, width: int) -> tuple[str, list[str]]:
         """A line of source, and the lines of marks and remarks below it."""

@@ -49,9 +49,14 @@ def test_tabs_before_wide_signs_go_to_the_next_stop() -> None:
     assert lines(at("abcd\t^\t^", (7, 8, ""))) == ["1 │ abcd    ^   ^", "  │             ┬"]
 
 
-def test_long_help_is_broken_between_words() -> None:
-    drawn = render(at("x", (0, 1, ""), help="one two three four five six `a b` seven eight nine ten"), width=40)
+def test_long_help_is_broken_between_words_where_that_is_asked_for() -> None:
+    drawn = render(
+        at("x", (0, 1, ""), help="one two three four five six `a b` seven eight nine ten"), width=40, wrap=True
+    )
     assert drawn.splitlines()[-2:] == ["  = help: one two three four five six", "          `a b` seven eight nine ten"]
+    drawn = render(at("x", (0, 1, ""), help="write x = [[1, 2], [3, 4]] and then some"), width=40, wrap=True)
+    assert drawn.splitlines()[-2:] == ["  = help: write x = [[1, 2], [3, 4]]", "          and then some"]
+    assert render(at("x", (0, 1, ""), help="a " * 60), width=40).splitlines()[-1] == "  = help: " + "a " * 60
 
 
 def test_the_end_of_the_text() -> None:
