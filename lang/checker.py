@@ -30,26 +30,38 @@ class Checker:
         self.globals = assigned(body.statements)
         self.statements(body.statements, Scope(self.globals), loop=False, inside=None, block=False)
 
-    def _defined_once(self, body: syntax.Body) -> dict[str, syntax.Define]:
-        """Functions whose name means nothing else anywhere, so that their calls can be checked."""
+    def _defined_once(self, body: syntax.Body) -> dict[str, tuple[syntax.Parameter, ...]]:
+        """The parameters of functions whose name means nothing else anywhere, so that their calls can be checked."""
         times: dict[str, int] = {}
-        made: dict[str, syntax.Define] = {}
+        made: dict[str, tuple[syntax.Parameter, ...]] = {}
+
+        def define(statement: syntax.Statement) -> None:
+            match statement:
+                case syntax.Define(name=name, parameters=parameters):
+                    made[name] = parameters
+                case syntax.Assign(targets=targets, value=syntax.Lambda(parameters=parameters)):
+                    for target in targets:
+                        if isinstance(target, syntax.Name):
+                            made[target.name] = parameters
+
         for statement in body.statements:
-            if isinstance(statement, syntax.Define):
-                made[statement.name] = statement
-            elif isinstance(statement, syntax.Linked):
+            if isinstance(statement, syntax.Linked):
                 for name, function in statement.library.functions.items():
                     times[name] = 1
-                    if isinstance(function, syntax.Define):
-                        made[name] = function
+                    define(function)
         for node in syntax.walk(body):
             match node:
-                case syntax.Define(name=name) | syntax.Input(name=name) | syntax.Parameter(name=name):
+                case syntax.Define(name=name):
+                    times[name] = times.get(name, 0) + 1
+                    define(node)
+                case syntax.Input(name=name) | syntax.Parameter(name=name):
                     times[name] = times.get(name, 0) + 1
                 case syntax.Assign() | syntax.For() | syntax.Augmented():
                     for name in assigned((node,)):
                         times[name] = times.get(name, 0) + 1
-        return {name: define for name, define in made.items() if times[name] == 1}
+                    if isinstance(node, syntax.Assign):
+                        define(node)
+        return {name: parameters for name, parameters in made.items() if times.get(name) == 1}
 
     def report(self, problem: Diagnostic | None) -> None:
         if problem is not None:
@@ -230,9 +242,9 @@ class Checker:
                 named = [keyword.name for keyword in node.keywords]
                 fits = special_misfit if isinstance(found, Special) else misfit
                 self.report(fits(found, count, named, node.span))  # type: ignore[arg-type]
-        elif name in self.defined and scope.find(name) == self._global(scope, name):
+        elif name in self.defined:
             named = [keyword.name for keyword in node.keywords]
-            self.report(arguments_misfit(name, self.defined[name].parameters, count, named, node.span))
+            self.report(arguments_misfit(name, self.defined[name], count, named, node.span))
         return parts
 
     def unknown_call(self, function: syntax.Name | syntax.Attribute, name: str, scope: Scope) -> None:
@@ -245,14 +257,6 @@ class Checker:
                 self.report(problems.unknown_attribute(function.span, name, {*known, *ATTRIBUTES}))
         else:
             self.report(problems.unknown_function(function.span, name, known))
-
-    @staticmethod
-    def _global(scope: Scope, name: str) -> tuple[int, int]:
-        out = 0
-        while scope.around is not None:
-            scope = scope.around
-            out += 1
-        return out, scope.places[name]
 
 
 def unknown(checker: Checker, bound: Iterable[str]) -> list[Diagnostic]:

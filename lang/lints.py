@@ -130,8 +130,8 @@ class Lints:
                 self.expression(condition, place)
                 self.statements(body, place)
             case _:
-                for part in syntax.children(node):
-                    self.expression(part, place)
+                for read in syntax.children(node):
+                    self.expression(read, place)
 
     def parameters(self, parameters: tuple[syntax.Parameter, ...], place: Place) -> None:
         for parameter in parameters:
