@@ -236,10 +236,9 @@ error[E301]: the shapes of `*` do not go together
   │     ┬   ┬
   │     │   shape 3
   │     shape 2×2
-  = help: x was bound by -i x=x.npy; w was bound by -i w=[1, 2, 3]; counted
-          from the end, axis 1 is 2 here and 3 there; trailing axes must be
-          equal or 1; insert an axis with x[:, None] or reduce with
-          keepdims=True
+  = help: x was bound by -i x=x.npy; w was bound by -i w=[1, 2, 3]; counted from the end, \
+axis 1 is 2 here and 3 there; trailing axes must be equal or 1; \
+insert an axis with x[:, None] or reduce with keepdims=True
 """
 MISSING = """\
 error[E602]: cannot read nowhere.npy: no such file or directory
@@ -251,8 +250,7 @@ error[E404]: the head is 3, the output `y` is 2×2
 1 │ y = x ** 2
   │ ┬
   │ `y` is 2×2
-  = help: the head is the gradient arriving from above: it needs the output's
-          shape
+  = help: the head is the gradient arriving from above: it needs the output's shape
 """
 CASES = {
     "typo": ("x = 1\ny = sin2(x)\n", [], TYPO),
@@ -288,8 +286,7 @@ error[E612]: this value cannot be read
 1 │ [1, 2, oops]
   │        ───┬
   │        this is no number
-  = help: numbers and nested lists can be given: 3, [1, 2.5],
-          [[1, nan], [-inf, 4]]
+  = help: numbers and nested lists can be given: 3, [1, 2.5], [[1, nan], [-inf, 4]]
 """
     )
 
