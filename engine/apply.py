@@ -17,7 +17,7 @@ from ndgrad import problems
 from ndgrad.errors import Error
 from ndgrad.memory import SHARE
 from ndgrad.namespace import PLAIN, RECORDED
-from ndgrad.ndarray import NDArray, new_array
+from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import REQUIRED, Primitive, primitive
 from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, form, tick
 
@@ -418,7 +418,14 @@ def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:
     if not node.op.elementwise:
         node.shapes = tuple(x.shape if hasattr(x, "shape") else np.shape(x) for x in data)
     if STATE.recording is KEEPING:
-        node.keep(y, data)
+        node.keep(_bare(y), tuple(map(_bare, data)))
+
+
+def _bare(x: Any) -> Any:
+    """A value or operand to keep: traced arrays as the plain ones inside."""
+    if isinstance(x, tuple):
+        return tuple(map(_bare, x))
+    return plain(x) if isinstance(x, NDArray) else x
 
 
 def output(main: Node, index: int, y: Any) -> NDArray:

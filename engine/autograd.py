@@ -288,7 +288,7 @@ def grad(
     given = () if head_grads is None else head_grads
     graph = create_graph or any(isinstance(head, NDArray) and head.traced for head in given)
     pairs = _heads(heads, head_grads, graph)
-    with _Scope(recording=create_graph, training=train_mode):
+    with _Scope(recording=create_graph and (KEEPING if STATE.keep_values else True), training=train_mode):
         targets = [x.node for x in wanted if x.node is not None]
         found, nodes = sweep(pairs, targets, graph=graph, observe=observe, arrays=heads)
     made = []

@@ -37,6 +37,8 @@ def leaf(x: NDArray) -> NDArray:
         made._node = General(lookup("positive"), (x.node,), (None, None), (), x.shape, x.dtype)
     if isinstance(x, Traced):
         made._node.mark(traced=True)
+    if STATE.keep_values:
+        made._node.keep(x.data, (x.data,) if made._node.op is not None else ())
     return made
 
 
@@ -181,6 +183,9 @@ class _Stated:
         self.value = value
         self.rule = rule
 
+    def __str__(self) -> str:
+        return "custom_gradient"
+
     def pull(self, g: Any, y: Any, arrays: Any) -> Any:
         wrapped = [x if isinstance(x, NDArray) else new_array(x) for x in arrays]
         bars = self.rule(g if isinstance(g, NDArray) else new_array(g), *wrapped)
@@ -217,6 +222,9 @@ class _Recomputed:
         self.count = count
         self.outer = outer
         self.value: Any = None
+
+    def __str__(self) -> str:
+        return "checkpoint"
 
     def pull(self, g: Any, y: Any, arrays: Any) -> Any:
         outside = isinstance(g, NDArray)
@@ -278,6 +286,9 @@ class _Implicit:
         self.function = function
         self.outer = outer
         self.value: Any = None
+
+    def __str__(self) -> str:
+        return "fixed_point"
 
     def pull(self, g: Any, y: Any, arrays: Any) -> Any:
         outside = isinstance(g, NDArray)

@@ -156,7 +156,7 @@ def _holds(form: Expression, values: dict[Expression, Any], wanted: Any) -> bool
     with np.errstate(all="ignore"):
         value = np.asarray(value_of(form, values))
     wanted = np.asarray(wanted, dtype=float)
-    scale = np.max(np.abs(wanted), initial=0.0)
+    scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0)
     return bool(
         value.size == wanted.size
         and np.allclose(value.reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9 * scale, equal_nan=True)

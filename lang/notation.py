@@ -46,6 +46,7 @@ class Term:
     """An expression with its value: a number, a name, or an operation on terms."""
 
     __slots__ = ("args", "name", "natural", "number", "op", "statics", "value")
+    __array_ufunc__ = None  # an array on the left leaves the operation to the term
 
     def __init__(
         self,

@@ -29,13 +29,13 @@ def _pulled(F: Any, g: Any, y: Any, arrays: Any, rule: Any) -> Any:
     return rule.pull(g, y, arrays)
 
 
-# A call whose value is known and whose derivative is `rule`: an object with pull(g, y, arrays).
+# A call whose value is known and whose derivative is `rule`: an object with pull(g, y, arrays), and its name as str.
 custom_call = primitive(
     "custom_call",
     value=lambda F, arrays, rule: plain(rule.value),
     vjp=_pulled,
     variadic=True,
     shape=Unknown("the shape is stated by the call's own rule"),
-    written="custom({arrays})",
+    written="{rule}({arrays})",
     internal=True,
 )

@@ -194,7 +194,7 @@ det = primitive(
 slogdet_pair = primitive(
     "slogdet",
     value=lambda F, x: tuple(F.linalg.slogdet(x)),
-    vjps=[lambda F, g, x: None if g[1] is None else F.reshape(g[1], (*g[1].shape, 1, 1)) * mT(F, F.inv(x))],
+    vjps=[lambda F, g, x: F.zeros_like(x) if g[1] is None else F.reshape(g[1], (*g[1].shape, 1, 1)) * mT(F, F.inv(x))],
     jvp=lambda F, y, x, x_dot: (y[0] * 0.0, F.sum(mT(F, F.inv(x)) * x_dot, axis=(-2, -1))),
     outputs=2,
     shape=lambda x: (square("slogdet")(x)[:-2],) * 2,
