@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli.streams import painter, put
+from ndgrad.lang.folding import Gap
 from ndgrad.lang.notation import ratio
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 AGREES = 1e-5  # of the numeric check: central differences are no better
 
 
-def write(derivations: Sequence[Derivation], program: str, format: str, precision: int | None) -> None:
+def write(
+    derivations: Sequence[Derivation], program: str, format: str, precision: int | None, steps: str = "all"
+) -> None:
     """Write the derivations to standard output."""
     if format == "json":
         import json
@@ -28,28 +31,28 @@ def write(derivations: Sequence[Derivation], program: str, format: str, precisio
         put(json.dumps(made, ensure_ascii=only_ascii(sys.stdout)) + "\n")
         return
     paint = painter(sys.stdout) or _unpainted
-    put("\n".join("\n".join(lines_of(d, paint, precision)) + "\n" for d in derivations))
+    put("\n".join("\n".join(lines_of(d, paint, precision, steps)) + "\n" for d in derivations))
 
 
 def _unpainted(text: str, role: str) -> str:
     return text
 
 
-def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = None) -> list[str]:
-    """The derivation for people."""
+def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = None, steps: str = "all") -> list[str]:
+    """The derivation for people. steps: forward, backward or all."""
     from ndgrad.cli.writing.table import step_text
 
-    lines = [paint("forward", "title"), *_table([_forward(s, precision) for s in d.forward], paint)]
-    if d.path:
-        lines += ["", paint("path", "title"), *(f"  {step_text(step)}" for step in d.path)]
-    lines += ["", paint("backward", "title")]
-    margin = max((len(_line(step.span)) for step in d.backward), default=0)
-    for step in d.backward:
-        shared = sum(other.by == step.by for other in d.backward) > 1
-        lines += _backward(step, d.of, margin, "+=" if shared else "=", paint, precision)
-    lines += ["", paint("chain rule", "title"), f"  {d.chain}"]
+    lines: list[str] = []
+    if steps != "backward":
+        lines += [paint("forward", "title"), *_forward_lines(d, paint, precision)]
+        if d.path:
+            lines += ["", paint("path", "title"), *(f"  {step_text(step)}" for step in d.path)]
+        lines.append("")
+    if steps != "forward":
+        lines += [paint("backward", "title"), *_backward_lines(d, paint, precision), ""]
+    lines += [paint("chain rule", "title"), f"  {d.chain}"]
     said = d.chain.partition("= ")[2]
-    for form in dict.fromkeys([*d.forms, *([d.closed_form] if d.closed_form else [])]):
+    for form in dict.fromkeys([*([d.closed_form] if d.closed_form else []), *d.forms]):
         if form != said:
             lines.append(f"  {' ' * _equals(d.chain)}= {form}")
     lines += ["", paint("result", "title"), *_result(d, paint, precision)]
@@ -58,6 +61,36 @@ def lines_of(d: Derivation, paint: Paint = _unpainted, precision: int | None = N
 
 def _equals(chain: str) -> int:
     return max(chain.find("="), 0)
+
+
+def gap_text(gap: Gap) -> str:
+    """`⋮ 9 rounds alike`, with the rule of a round where there is one."""
+    if not gap.rounds:
+        return f"⋮ {gap.steps:,} more steps"
+    alike = f"⋮ {gap.rounds:,} round{'s' if gap.rounds != 1 else ''} alike"
+    return f"{alike}: {gap.rule}" if gap.rule else alike
+
+
+def _forward_lines(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
+    lines = _table([_forward(s, precision) for s in d.forward if not isinstance(s, Gap)], paint)
+    margin = max((len(_line(s.span)) for s in d.forward if not isinstance(s, Gap)), default=0)
+    for i, step in enumerate(d.forward):
+        if isinstance(step, Gap):
+            lines.insert(i, paint(f"  {' ' * margin}  {gap_text(step)}", "faint"))
+    return lines
+
+
+def _backward_lines(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
+    lines: list[str] = []
+    margin = max((len(_line(step.span)) for step in d.backward if not isinstance(step, Gap)), default=0)
+    by = [step.by for step in d.backward if not isinstance(step, Gap)]
+    for step in d.backward:
+        if isinstance(step, Gap):
+            lines.append(paint(f"  {' ' * margin}  {gap_text(step)}", "faint"))
+            continue
+        sign = "+=" if by.count(step.by) > 1 else "="
+        lines += _backward(step, d.of, margin, sign, paint, precision)
+    return lines
 
 
 def _forward(step: ForwardStep, precision: int | None) -> tuple[str, str, str, str]:
@@ -142,7 +175,9 @@ def as_object(d: Derivation) -> dict[str, Any]:
         "of": d.of,
         "wrt": d.wrt,
         "forward": [
-            {"name": s.name, "expression": s.expression, "line": _number(s.span), "value": values(s.value)}
+            _gap(s)
+            if isinstance(s, Gap)
+            else {"name": s.name, "expression": s.expression, "line": _number(s.span), "value": values(s.value)}
             for s in d.forward
         ],
         "path": [
@@ -150,7 +185,9 @@ def as_object(d: Derivation) -> dict[str, Any]:
             for s in d.path
         ],
         "backward": [
-            {
+            _gap(s)
+            if isinstance(s, Gap)
+            else {
                 "name": s.name,
                 "by": s.by,
                 "local": s.local,
@@ -169,6 +206,10 @@ def as_object(d: Derivation) -> dict[str, Any]:
         "result": values(d.result),
         "check": None if d.numeric is None else {"along": d.along, "numeric": d.numeric, "agrees": agrees(d)},
     }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {"left_out": gap.steps, "rounds": gap.rounds, "rule": gap.rule or None}
 
 
 def _number(span: Span | None) -> int | None:

@@ -18,6 +18,7 @@ from ndgrad.lang.algebra import (
     Sum,
     Transposed,
     number,
+    transposed,
 )
 from ndgrad.lang.notation import ATOM, shown_number, superscript
 from ndgrad.ops import lookup
@@ -58,7 +59,12 @@ def _text(e: Expression) -> tuple[str, int]:
         case Product(coefficient=c, scalars=scalars, factors=factors):
             return _scaled(c, scalars, factors)
         case Sum(terms=terms):
-            return _sum(terms)
+            straight, binds = _sum(terms)
+            turned = transposed(e)
+            around = _sum(turned.terms)[0] if isinstance(turned, Sum) else straight
+            if straight.count("ᵀ") > around.count("ᵀ") + 1:
+                return f"({around})ᵀ", ATOM
+            return straight, binds
     raise AssertionError(e)
 
 

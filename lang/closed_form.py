@@ -106,15 +106,19 @@ def unreadable(said: str) -> bool:
 LONGEST = 160  # characters of a form that a person still reads
 
 
-def matrix_forms(derivative: Term, steps: Sequence[tuple[str, Term]], moving: frozenset[str]) -> tuple[str, ...]:
+def matrix_forms(
+    derivative: Term, steps: Sequence[tuple[str, Term]], moving: frozenset[str], transposing: bool = False
+) -> tuple[str, ...]:
     """A derivative as expressions of matrices: in the names of the steps, then in the inputs alone; none where
     there is no such form.
 
     steps    the named values between, oldest first
     moving   the names of what depends on the variable, and its own
+    transposing   whether the transpose is wanted
 
     Every form is computed from its atoms and held against the value of the derivative.
     """
+    from ndgrad.lang.algebra import transposed
     from ndgrad.lang.algebra_text import text
     from ndgrad.lang.algebra_values import has_ones
     from ndgrad.lang.matrix_form import Reader, Unwritten
@@ -135,7 +139,7 @@ def matrix_forms(derivative: Term, steps: Sequence[tuple[str, Term]], moving: fr
             form = reading.read(derivative)
         except Unwritten:
             continue
-        said = text(form)
+        said = text(transposed(form) if transposing else form)
         if has_ones(form):
             reading.notes["1 is a vector of ones"] = None
         said += f"   ({', '.join(reading.notes)})" if reading.notes else ""
@@ -147,6 +151,31 @@ def matrix_forms(derivative: Term, steps: Sequence[tuple[str, Term]], moving: fr
         ):
             made.append(said)
     return tuple(made)
+
+
+def turned(share: Term) -> str:
+    """A share of an adjoint, transposed: the adjoint in it (∂…/∂…) is a row, or transposed, in itself."""
+    from ndgrad.lang.algebra import Atom, Transposed, transposed
+    from ndgrad.lang.algebra_text import text
+    from ndgrad.lang.matrix_form import Reader, Unwritten
+
+    class Rows(Reader):
+        """Reads an adjoint as the transpose of what it is called."""
+
+        def named(self, term: Term) -> Expression:
+            made = super().named(term)
+            if not term.name.startswith("∂") or not isinstance(made, Atom):
+                return made
+            row = Atom(made.text, made.binds, made.columns, made.rows)
+            self.values[row] = self.values[made].T
+            return Transposed(row)
+
+    reader = Rows({}, {}, frozenset())
+    try:
+        form = reader.read(share)
+    except Unwritten:
+        return f"({share})ᵀ"
+    return text(transposed(form)) if _holds(form, reader.values, share.value) else f"({share})ᵀ"
 
 
 def _holds(form: Expression, values: dict[Expression, Any], wanted: Any) -> bool:

@@ -6,32 +6,25 @@ and its derivative comes from the operations' own rules, run over terms (`ndgrad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ndgrad.apply import OUTPUT
+from ndgrad.errors import Error, Span
 from ndgrad.lang.derivation_data import BackwardStep as BackwardStep
 from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
-from ndgrad.lang.notation import (
-    Term,
-    applied,
-    made,
-    parenthesised,
-    partials_of,
-    ratio,
-    subscripted,
-    superscript,
-    term_of,
-)
-from ndgrad.namespace import unbroadcast
+from ndgrad.lang.folding import Gap, repeats, shown
+from ndgrad.lang.notation import Term, parenthesised, ratio, superscript
+from ndgrad.lang.recorded import Terms
 from ndgrad.ndarray import NDArray, plain
-from ndgrad.sweep import nodes_below
+from ndgrad.sweep import sweep
 from ndgrad.tape import Node
 
+Layout = Literal["denominator", "numerator"]
 MULTIPLIED = "the local derivatives above, multiplied"
 LONGEST_CHAIN = 400  # characters of a chain-rule line that a person still reads
 
@@ -47,22 +40,27 @@ def derive(
     bindings: Sequence[Binding],
     path: Sequence[Any] = (),
     probe: Callable[[Any], float] | None = None,
+    opened: int | None = None,
+    unroll: bool = False,
+    layout: Layout = "denominator",
 ) -> Derivation:
     """The derivation of d(of)/d(wrt) from a run recorded under keep_values().
 
     output, variable: the recorded arrays; head: the adjoint of the output (plain array);
     result: the gradient that the run computed, of the variable's shape.
     probe(direction) gives the numeric derivative of ⟨head, of⟩ along a direction of the variable.
+    opened: the round of every loop to show, beside the first and the last; unroll: show all rounds.
+    layout: "denominator", where a derivative by x has the shape of x, or "numerator", where it is transposed.
     """
     assert variable.node is not None
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
-    story = _Story(bindings, variable.node, wrt, output.node, of)
+    story = _Story(bindings, variable.node, wrt, output.node, of, opened, unroll, layout)
     forward = story.forward()
     backward = story.backward(np.asarray(head, dtype=output.dtype))
-    chain = story.chain()
+    chain = story.chain(backward)
     closed = story.closed_form()
-    forms = () if closed is not None else story.matrix_forms()
+    forms = story.matrix_forms() if closed is None else _ratio_of(closed, of, output, wrt, variable) if path else ()
     if forms and chain.endswith(MULTIPLIED):
         chain = chain.removesuffix(MULTIPLIED) + forms[0]
     along = numeric = None
@@ -71,21 +69,37 @@ def derive(
         size = np.abs(np.asarray(plain(variable), dtype=np.float64))
         size = np.where(size > 0, size, np.max(size, initial=0.0) or 1.0)
         direction = np.random.default_rng(0).standard_normal(np.shape(result)) * size
-        along, numeric = float(np.vdot(result, direction)), probe(direction)
+        try:
+            along, numeric = float(np.vdot(result, direction)), probe(direction)
+        except (Error, ValueError):  # close by, the program stops, or its value has another shape
+            along = None
     return Derivation(
         of=of,
         wrt=wrt,
         forward=forward,
         path=tuple(path),
-        backward=_folded(backward),
+        backward=tuple(backward),
         chain=chain,
         closed_form=closed,
         forms=forms,
-        result=np.asarray(result),
+        layout=layout,
+        result=story.laid_out(result),
         along=along,
         numeric=numeric,
         size=float(np.abs(np.vdot(head, plain(output)))),
     )
+
+
+def _ratio_of(closed: str, of: str, output: NDArray, wrt: str, variable: NDArray) -> tuple[str, ...]:
+    """y/x where the derivative along this path is a plain number and y is that number times x."""
+    try:
+        slope = float(closed)
+    except ValueError:
+        return ()
+    x, y = plain(variable), plain(output)
+    if slope == 0 or np.shape(x) != np.shape(y) or not np.allclose(y, slope * x, rtol=1e-12, atol=0):
+        return ()
+    return (f"{of}/{wrt}   ({of} = {closed}·{wrt} along this path)",)
 
 
 def _unmoved(
@@ -101,199 +115,149 @@ def _unmoved(
     return Derivation(of, wrt, tuple(steps), tuple(path), (), f"{left} = 0", None, np.asarray(result))
 
 
-class _Story:
-    """The named nodes between the variable and the output, and the expressions between them."""
+class _Story(Terms):
+    """The steps of a derivation: forward, backward, multiplied."""
 
-    def __init__(self, bindings: Sequence[Binding], variable: Node, wrt: str, output: Node, of: str) -> None:
-        self.variable = variable
-        self.output = output
-        self.of = of
-        self.wrt = wrt
-        self.named: dict[int, str] = {}
-        self.constants: dict[int, str] = {}
-        self.bindings: dict[int, Binding] = {}
-        self.kept: list[Any] = []
-        for binding in bindings:
-            self.learn(binding)
-        self.named.setdefault(variable.id, wrt)
-        self.named.setdefault(output.id, of)
-        self.order = nodes_below([output])
-        useful = {variable.id}
-        for node in reversed(self.order):
-            if any(p is not None and p.id in useful for p in node.parents):
-                useful.add(node.id)
-        self.useful = useful
-        self.steps = [n for n in self.order if n.id in self.named]
-        self.terms: dict[int, Term] = {}
+    def __init__(
+        self,
+        bindings: Sequence[Binding],
+        variable: Node,
+        wrt: str,
+        output: Node,
+        of: str,
+        opened: int | None,
+        unroll: bool,
+        layout: Layout,
+    ) -> None:
+        super().__init__(bindings, variable, wrt, output, of)
+        self.layout = layout
+        operations = [node.id for node in reversed(self.order) if node.op is not None]
+        self.counts = dict.fromkeys((node.id for node in self.order), 0) | {id: i for i, id in enumerate(operations, 1)}
+        self.loops = repeats([self.kind_of(i) for i in range(len(self.steps))])
+        self.shown = shown(len(self.steps), self.loops, opened, unroll)
+        self.whole = not any(isinstance(part, Gap) for part in self.shown)
 
-    def learn(self, binding: Binding) -> None:
-        name = subscripted(binding.name, binding.number)
-        value = binding.value
-        if not isinstance(value, NDArray):
-            return
-        if value.node is not None:
-            if value.node.id not in self.named:
-                self.named[value.node.id] = name
-                self.bindings[value.node.id] = binding
-        else:
-            data = plain(value)
-            self.kept.append(data)
-            self.constants.setdefault(id(data), name)
-
-    # Terms
-
-    def symbol(self, node: Node) -> Term:
-        """A node as its name."""
-        return Term(node.value if node.op is not None else self.leaf_value(node), name=self.named[node.id])
-
-    def leaf_value(self, node: Node) -> Any:
-        for child in self.order:
-            for parent, operand in zip(child.parents, child.operands, strict=False):
-                if parent is node:
-                    return operand
-        return np.zeros(node.shape, node.dtype)
-
-    def term(self, node: Node, top: Node) -> Term:
-        """A node's value in terms of named values; `top` itself is spelled out."""
-        if node is not top and node.id in self.named:
-            return self.symbol(node)
-        known = self.terms.get(node.id)
-        if known is not None:
-            return known
-        for inner in reversed(self.between(top)):
-            if inner.id not in self.terms:
-                self.terms[inner.id] = self.spelled(inner)
-        return self.terms[node.id]
-
-    def spelled(self, node: Node) -> Term:
-        op = node.op
-        if op is None:
-            return Term(self.leaf_value(node), name=f"leaf{node.id}")
-        if op is OUTPUT:
-            assert node.parents[0] is not None
-            inner = self.terms[node.parents[0].id]
-            return Term(node.value, op=op, args=(inner,), statics=node.statics)
-        return applied(op, tuple(self.operands(node)), node.statics, node.value)
-
-    def operands(self, node: Node) -> list[Term]:
-        made_ = []
-        for parent, operand in zip(node.parents, node.operands, strict=True):
-            if parent is None:
-                made_.append(self.constant(operand))
-            elif parent.id in self.named:
-                made_.append(self.symbol(parent))
-            else:
-                made_.append(self.terms[parent.id])
-        return made_
-
-    def constant(self, operand: Any) -> Term:
-        name = self.constants.get(id(operand))
-        return Term(operand, name=name) if name else term_of(operand)
-
-    def between(self, top: Node) -> list[Node]:
-        """`top` and the unnamed nodes that its expression is made of, newest first."""
-        seen = {top.id}
-        found = [top]
-        stack = [p for p in top.parents if p is not None]
-        while stack:
-            node = stack.pop()
-            if node.id in seen or node.id in self.named:
-                continue
-            seen.add(node.id)
-            found.append(node)
-            stack.extend(p for p in node.parents if p is not None)
-        return sorted(found, key=lambda n: n.id, reverse=True)
+    def kind_of(self, i: int) -> Any:
+        """What tells the rounds of a loop: where a step is written, and how many operations it took."""
+        node = self.steps[i]
+        binding = self.bindings.get(node.id)
+        span = binding.span if binding is not None else node.span
+        before = self.counts[self.steps[i - 1].id] if i else 0
+        return (node.id,) if span is None or node.op is None else (span.start, span.end, self.counts[node.id] - before)
 
     # The steps
 
-    def forward(self) -> tuple[ForwardStep, ...]:
-        steps = []
-        for node in reversed(self.steps):
-            binding = self.bindings.get(node.id)
+    def forward(self) -> tuple[ForwardStep | Gap, ...]:
+        made: list[ForwardStep | Gap] = []
+        for part in self.shown:
+            if isinstance(part, Gap):
+                made.append(part)
+                continue
+            node = self.steps[part]
             if node.op is None:
                 expression, value = "input", self.leaf_value(node)
             else:
                 expression, value = str(self.term(node, node)), node.value
-            steps.append(ForwardStep(self.named[node.id], expression, value, binding.span if binding else node.span))
-        return tuple(steps)
+            made.append(ForwardStep(self.named[node.id], expression, value, self.span_of(node)))
+        return tuple(made)
 
-    def backward(self, head: Any) -> list[BackwardStep]:
-        steps: list[BackwardStep] = []
-        adjoints: dict[int, Any] = {self.output.id: head}
-        for node in self.steps:
-            g = adjoints.get(node.id)
-            if g is None or node.op is None or node.id not in self.useful or node is self.variable:
+    def span_of(self, node: Node) -> Span | None:
+        binding = self.bindings.get(node.id)
+        return binding.span if binding is not None else node.span
+
+    def backward(self, head: Any) -> list[BackwardStep | Gap]:
+        """The steps back, newest first; rounds that do the same are one step."""
+        wanted = [self.steps[part] for part in self.shown if not isinstance(part, Gap)]
+        found, _ = sweep([(self.output, np.array(head))], wanted)
+        made: list[BackwardStep | Gap] = []
+        for part in reversed(self.shown):
+            if isinstance(part, Gap):
+                made.append(part)
                 continue
-            binding = self.bindings.get(node.id)
-            name = self.named[node.id]
-            for parent, share, factor in self.shares(node, g):
-                leaving = np.asarray(share.value, dtype=parent.dtype)
-                held = adjoints.get(parent.id)
-                adjoints[parent.id] = leaving if held is None else held + leaving
-                steps.append(
-                    BackwardStep(
-                        name,
-                        self.named[parent.id],
-                        str(share if factor is None else factor),
-                        factor is not None,
-                        None if factor is None else factor.value,
-                        g,
-                        leaving,
-                        binding.span if binding else node.span,
-                    )
-                )
-        return steps
+            node = self.steps[part]
+            if node.id in found and node.op is not None and node.id in self.useful and node is not self.variable:
+                made += self.back(node, np.asarray(plain(found[node.id][1])))
+        return self.folded(made)
 
-    def shares(self, top: Node, g: Any) -> list[tuple[Node, Term, Term | None]]:
-        """For each named value under `top`: its share of the adjoint, and ∂top/∂it where a factor says it."""
-        arriving = Term(g, name=ratio("∂", self.of, self.named[top.id]))
-        if top is self.output and np.all(np.equal(g, 1)):
-            arriving = Term(g, number=1)
-        whole = self.pulled(top, arriving)
-        factors: dict[int, Term] = {}
-        if all(n.op is not None and n.op.elementwise for n in self.between(top)):
-            factors = {node.id: term for node, term in self.pulled(top, Term(1, number=1), summed=False)}
-        return [(node, term, factors.get(node.id)) for node, term in whole]
+    def back(self, node: Node, g: Any) -> list[BackwardStep]:
+        """The steps from one value to those it was made of."""
+        return [
+            BackwardStep(
+                self.named[node.id],
+                self.named[parent.id],
+                self.written(share) if factor is None else str(factor),
+                factor is not None,
+                None if factor is None else self.laid_out(factor.value),
+                self.laid_out(g),
+                self.laid_out(np.asarray(share.value, dtype=parent.dtype)),
+                self.span_of(node),
+            )
+            for parent, share, factor in self.shares(node, g)
+        ]
 
-    def pulled(self, top: Node, g: Term, summed: bool = True) -> list[tuple[Node, Term]]:
-        """The reverse sweep over one expression, in terms: named nodes with their cotangents.
+    def laid_out(self, value: Any) -> Any:
+        """A derivative as the layout has it: in numerator layout a vector is a row, a matrix transposed."""
+        array = np.asarray(value)
+        if self.layout == "denominator" or array.ndim == 0 or array.ndim > 2:
+            return array
+        return array[None, :] if array.ndim == 1 else array.T
 
-        summed: cotangents take their operand's shape, as broadcasting's transpose says.
-        """
-        self.term(top, top)
-        bars: dict[int, Any] = {top.id: g}
-        reached: dict[int, Node] = {}
-        for node in self.between(top):
-            bar: Any = bars.get(node.id)
-            if bar is None or node.op is None or node.id not in self.useful:
+    def written(self, share: Term) -> str:
+        """A share of an adjoint, with the adjoint in it, as the layout has it."""
+        if self.layout == "denominator":
+            return str(share)
+        from ndgrad.lang.closed_form import turned
+
+        return turned(share)
+
+    def folded(self, steps: list[BackwardStep | Gap]) -> list[BackwardStep | Gap]:
+        """Equal steps in a row as one with their number; gaps with the rule of a round, where it is one factor."""
+        made: list[BackwardStep | Gap] = []
+        last: BackwardStep | None = None  # the step before, if it was one
+        pending = 0  # rounds between it and this one
+        for i, step in enumerate(steps):
+            if isinstance(step, Gap):
+                behind = steps[i + 1] if i + 1 < len(steps) else None
+                if last is None or not isinstance(behind, BackwardStep) or step.steps != step.rounds:
+                    made.append(step)
+                    last = None
+                elif _alike(behind, last):
+                    pending = step.rounds
+                else:
+                    made.append(Gap(step.steps, step.rounds, self.rule(behind)))
+                    last = None
                 continue
-            if node.op is OUTPUT:
-                main = node.parents[0]
-                assert main is not None
-                assert main.op is not None
-                bars.setdefault(main.id, [None] * main.op.outputs)[node.statics[0]] = bar
-                continue
-            operands = tuple(self.operands(node))
-            bar = tuple(bar) if isinstance(bar, list) else bar
-            y = self.symbol(node) if node.id in self.named else self.terms[node.id]
-            for parent, c in zip(node.parents, partials_of(node.op, bar, y, operands, node.statics), strict=True):
-                if parent is None or c is None or parent.id not in self.useful:
-                    continue
-                if summed and c.shape != parent.shape:
-                    c = unbroadcast(c, parent.shape, _sums)
-                held = bars.get(parent.id)
-                bars[parent.id] = c if held is None else held + c
-                if parent.id in self.named:
-                    reached[parent.id] = parent
-        return [(node, bars[i]) for i, node in sorted(reached.items(), reverse=True)]
+            follows = last is not None and step.span == last.span and step.span is not None
+            if last is not None and follows and (pending or step.name == last.by) and _alike(step, last):
+                last = made[-1] = last.followed(step, pending + 1)
+            else:
+                made.append(step)
+                last = step
+            pending = 0
+        return made
+
+    def rule(self, behind: BackwardStep) -> str:
+        """One round of a loop with one step as a formula: xₖ₊₁ from xₖ. "" where it is more than one factor."""
+        if not behind.factor:
+            return ""
+        return f"{ratio('∂', _numbered(behind.name, 'ₖ₊₁'), _numbered(behind.by, 'ₖ'))} = {self.general(behind)}"
+
+    def general(self, step: BackwardStep) -> str:
+        """The local derivative of a round with k for its number."""
+        text = _whole_name(step.by).sub(_numbered(step.by, "ₖ"), step.local)
+        return _whole_name(step.name).sub(_numbered(step.name, "ₖ₊₁"), text)
 
     # The chain rule in one line
 
-    def chain(self) -> str:
+    def chain(self, backward: Sequence[BackwardStep | Gap]) -> str:
         """d(of)/d(wrt): the local derivatives multiplied along the paths, substituted."""
         left = ratio("d", self.of, self.named[self.variable.id])
         if self.output is self.variable:
             return f"{left} = 1"
+        if not self.whole:
+            return f"{left} = {self.long_product(backward) or MULTIPLIED}"
+        if self.layout == "numerator":
+            return f"{left} = {self.product() or MULTIPLIED}"
         nested = self.nested()
         right = self.product() or (" " * (LONGEST_CHAIN + 1) if nested is None else str(nested))
         from ndgrad.lang.closed_form import unreadable
@@ -304,8 +268,10 @@ class _Story:
 
     def product(self) -> str:
         """The factors of each path joined by ' · ', paths by ' + '; "" where a step is no factor, or paths are many."""
+        if not self.whole:
+            return ""
         paths: dict[int, list[list[Term]]] = {self.output.id: [[]]}
-        for node in self.steps:
+        for node in reversed(self.steps):
             if node.id not in paths or node is self.variable or node.op is None:
                 continue
             for parent, _, factor in self.shares(node, np.ones(node.shape)):
@@ -317,13 +283,45 @@ class _Story:
                     return ""
         return " + ".join(map(_written_product, paths.get(self.variable.id, []))).replace("+ -", "- ") or "0"
 
+    def long_product(self, backward: Sequence[BackwardStep | Gap]) -> str:
+        """The product of a single path with loops on it, those as ∏; "" where it is none."""
+        parts: list[str] = []
+        by = self.named[self.output.id]
+        steps = list(backward)
+        i = 0
+        while i < len(steps):
+            step = steps[i]
+            if isinstance(step, Gap) or step.name != by or not (step.factor or i == 0):
+                return ""
+            rounds = 1
+            last = step
+            while i + 2 < len(steps) and isinstance(gap := steps[i + 1], Gap):
+                behind = steps[i + 2]
+                if not gap.rule or not isinstance(behind, BackwardStep):
+                    return ""
+                rounds += gap.rounds + 1
+                last = behind
+                i += 2
+            if rounds > 1:
+                parts.append(f"∏ₖ₌₁…{rounds} ({self.general(step)})")
+                by = last.by
+                i += 1
+                continue
+            if step.local != "1":
+                parts.append(step.local if step.rounds == 1 else f"{_bracketed(step.local)}{superscript(step.rounds)}")
+            by = step.by
+            i += 1
+        return " · ".join(parts) if by == self.named[self.variable.id] else ""
+
     def nested(self) -> Term | None:
         """The reverse sweep as one expression, also for steps that are no plain factors (sums, products of matrices).
 
         None where it is too long to be read.
         """
+        if not self.whole:
+            return None
         bars: dict[int, Term] = {self.output.id: Term(np.ones(self.output.shape), number=1)}
-        for node in self.steps:
+        for node in reversed(self.steps):
             if node.id not in bars or node is self.variable or node.op is None:
                 continue
             for parent, share in self.pulled(node, bars[node.id]):
@@ -346,26 +344,9 @@ class _Story:
         nested = self.nested()
         if nested is None or self.output is self.variable:
             return ()
-        steps = [(self.named[n.id], self.term(n, n)) for n in reversed(self.steps) if n.op is not None]
+        steps = [(self.named[n.id], self.term(n, n)) for n in self.steps if n.op is not None]
         moving = frozenset(self.named[n.id] for n in self.steps if n.id in self.useful)
-        return matrix_forms(nested, steps, moving)
-
-
-class _Sums:
-    """unbroadcast's namespace over terms."""
-
-    @staticmethod
-    def sum(x: Term, axis: tuple[int, ...], keepdims: bool = False) -> Term:
-        if len(axis) == x.ndim and not keepdims:
-            return made("sum", x)
-        return made("sum", x, axis=axis[0] if len(axis) == 1 else axis, keepdims=keepdims)
-
-    @staticmethod
-    def broadcast_to(x: Term, shape: Any) -> Term:
-        return made("broadcast_to", x, shape)
-
-
-_sums = _Sums()
+        return matrix_forms(nested, steps, moving, transposing=self.layout == "numerator")
 
 
 def _written_product(factors: list[Term]) -> str:
@@ -389,19 +370,12 @@ def _bracketed(text: str) -> str:
     return text if text.isalnum() or text.startswith("(") else f"({text})"
 
 
-def _folded(steps: list[BackwardStep]) -> tuple[BackwardStep, ...]:
-    """Equal steps in a row (the rounds of a loop) as one, with their number and both ends' adjoints."""
-    folded: list[BackwardStep] = []
-    for step in steps:
-        last = folded[-1] if folded else None
-        if last is not None and step.span == last.span and step.span is not None and _alike(step, last):
-            folded[-1] = BackwardStep(
-                last.name, step.by, last.local, last.factor, last.local_value, last.arriving, step.leaving, last.span,
-                last.rounds + 1,
-            )  # fmt: skip
-        else:
-            folded.append(step)
-    return tuple(folded)
+def _numbered(name: str, number: str) -> str:
+    return name.rstrip("₀₁₂₃₄₅₆₇₈₉") + number
+
+
+def _whole_name(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
 
 
 def _alike(a: BackwardStep, b: BackwardStep) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
+from ndgrad.lang.folding import Gap
 
 
 class ForwardStep(Frozen):
@@ -37,23 +38,37 @@ class BackwardStep(Frozen):
     span: Span | None
     rounds: int = 1
 
+    def followed(self, step: BackwardStep, rounds: int) -> BackwardStep:
+        """This step and equal ones up to `step` as one: so many rounds more."""
+        return BackwardStep(
+            self.name,
+            step.by,
+            self.local,
+            self.factor,
+            self.local_value,
+            self.arriving,
+            step.leaving,
+            self.span,
+            self.rounds + rounds,
+        )
+
 
 class Derivation(Frozen):
-    """The derivative of `of` by `wrt`, step by step.
+    """The derivative of `of` by `wrt`, step by step; rounds of loops that are alike are left out, as gaps say.
 
     chain        the chain rule in one line, substituted
     closed_form  the same, simplified in the inputs alone, where that is possible
     forms        the derivative simplified as an expression of matrices: in the names of the steps, in the inputs alone
-    result       the gradient
+    result       the gradient; in numerator layout vectors are rows, matrices transposed
     along        its product with a direction, and numeric the same by central differences
     size         how large ⟨head, of⟩ is: what the rounding of a difference is measured by
     """
 
     of: str
     wrt: str
-    forward: tuple[ForwardStep, ...]
+    forward: tuple[ForwardStep | Gap, ...]
     path: tuple[Any, ...]
-    backward: tuple[BackwardStep, ...]
+    backward: tuple[BackwardStep | Gap, ...]
     chain: str
     closed_form: str | None
     result: Any
@@ -61,10 +76,11 @@ class Derivation(Frozen):
     numeric: float | None = None
     size: float = 0.0
     forms: tuple[str, ...] = ()
+    layout: str = "denominator"
 
     def __str__(self) -> str:
-        lines = [f"{s.name} = {s.expression}" for s in self.forward]
-        lines += [f"∂{s.name}/∂{s.by}: {s.local}" for s in self.backward]
+        lines = [f"{s.name} = {s.expression}" for s in self.forward if isinstance(s, ForwardStep)]
+        lines += [f"∂{s.name}/∂{s.by}: {s.local}" for s in self.backward if isinstance(s, BackwardStep)]
         return "\n".join([*lines, self.chain])
 
 

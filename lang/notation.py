@@ -19,7 +19,7 @@ from ndgrad.primitive import Primitive
 
 ATOM = 100
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_NAME = re.compile(r"\w+")
+_NAME = re.compile(r"[\w₊]+")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Result:
         seconds: float,
         warnings: list[Diagnostic],
         trace: list[Binding] | None,
-        derive: Callable[[str], Derivation],
+        derive: Callable[[str, dict[str, Any]], Derivation],
         further: dict[str, Any] | None = None,
         differentiated: np.ndarray[Any, Any] | None = None,
     ) -> None:
@@ -79,12 +79,20 @@ class Result:
     def value(self) -> np.ndarray[Any, Any] | None:
         return next(iter(self.outputs.values()), None)
 
-    def derivation(self, name: str) -> Derivation:
+    def derivation(
+        self,
+        name: str,
+        round: int | None = None,
+        unroll: bool = False,
+        layout: Literal["denominator", "numerator"] = "denominator",
+    ) -> Derivation:
         """The steps of the derivative by the input `name`, from the recorded run (or a new one, recorded).
 
-        Of several heads it follows the first.
+        Of several heads it follows the first. Rounds of loops that are alike are shown once: the first and the last,
+        and the one asked for with `round`; all of them with `unroll`. In numerator layout the derivative by a vector
+        is a row, that by a matrix transposed.
         """
-        return self._derive(name)
+        return self._derive(name, {"opened": round, "unroll": unroll, "layout": layout})
 
 
 class Asked(Frozen):
@@ -203,10 +211,10 @@ class Run:
         shown = {name: np.array(plain(value)) for name, (value, _) in outputs.items()}
         arrays = {name: np.array(plain(g)) for name, g in grads.items()}
 
-        def derive(name: str) -> Derivation:
+        def derive(name: str, options: dict[str, Any]) -> Derivation:
             if not self.trace or name not in arrays:
-                return self.again(name)
-            return self.derive(name, of, y, head, arrays[name], state, bindings)
+                return self.again(name)._derive(name, options)
+            return self.derive(name, of, y, head, arrays[name], state, bindings, options)
 
         seconds = perf_counter() - start
         made = Result(
@@ -281,7 +289,7 @@ class Run:
         for name, value in given.items():
             if name in self.checked.inputs:
                 continue
-            if name in wanted:
+            if name in wanted or (state.follow and value.dtype.kind == "f"):
                 track(name, value, self.span_of(name))
             state.inputs[name] = value
             if name in scope.places:
@@ -414,10 +422,10 @@ class Run:
 
         return [Binding(*parts) for parts in state.bindings]
 
-    def again(self, name: str) -> Derivation:
-        """The derivation from a new run, recorded."""
+    def again(self, name: str) -> Result:
+        """A new run, recorded."""
         names = tuple(dict.fromkeys((*self.grad, name)))
-        made = self.program.run(
+        return self.program.run(
             self.inputs,
             names,
             self.head,
@@ -432,10 +440,17 @@ class Run:
             seed=self.asked.seed,
             train=self.asked.train,
         )
-        return made.derivation(name)
 
     def derive(
-        self, name: str, of: str | None, y: NDArray | None, head: Any, result: Any, state: State, bindings: Any
+        self,
+        name: str,
+        of: str | None,
+        y: NDArray | None,
+        head: Any,
+        result: Any,
+        state: State,
+        bindings: Any,
+        options: dict[str, Any],
     ) -> Derivation:
         from ndgrad.lang.derivation import derive
 
@@ -458,6 +473,7 @@ class Run:
             bindings=bindings,
             path=state.path.steps(self.program.source),
             probe=probe,
+            **options,
         )
 
     def moved(self, name: str, value: Any, of: str | None, head: Any) -> float:

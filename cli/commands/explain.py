@@ -26,6 +26,36 @@ Format = Annotated[
     ),
 ]
 
+Steps = Annotated[
+    Literal["forward", "backward", "all"],
+    typer.Option(
+        "--steps", metavar="forward|backward|all", help="Which steps to show.", rich_help_panel=options.OUTPUT
+    ),
+]
+Layout = Annotated[
+    Literal["denominator", "numerator"],
+    typer.Option(
+        "--layout",
+        metavar="denominator|numerator",
+        help="Whether a derivative by x has the shape of x, or is transposed.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
+Round = Annotated[
+    int | None,
+    typer.Option(
+        "--round",
+        metavar="K",
+        min=1,
+        help="Show this round of every loop too.",
+        rich_help_panel=options.OUTPUT,
+        show_default=False,
+    ),
+]
+Unroll = Annotated[
+    bool, typer.Option("--unroll", help="Show every round of every loop.", rich_help_panel=options.OUTPUT)
+]
+
 
 @command
 def explain(
@@ -37,6 +67,10 @@ def explain(
     of: options.Of = None,
     dtype: options.Dtype = None,
     format: Format = None,
+    steps: Steps = "all",
+    layout: Layout = "denominator",
+    round: Round = None,
+    unroll: Unroll = False,
     precision: options.Precision = None,
     max_steps: options.MaxSteps = None,
     max_memory: options.MaxMemory = None,
@@ -52,4 +86,5 @@ def explain(
     if not job.grad:
         problems.usage("explain needs --grad NAME: the input to differentiate by")
     result = job.result(trace=True)
-    write([result.derivation(name) for name in result.grads], job.name, format or "text", precision)
+    made = [result.derivation(name, round, unroll, layout) for name in result.grads]
+    write(made, job.name, format or "text", precision, steps)

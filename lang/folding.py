@@ -1,0 +1,88 @@
+"""Loops in a record: rounds that are alike are found, shown once or twice, and counted.
+
+A record of a hundred thousand rounds must read like one of three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from ndgrad.frozen import Frozen
+
+LONGEST_ROUND = 24  # steps of one round that are still seen to repeat
+FEWEST = 4  # rounds that are worth folding
+MOST = 60  # steps shown of what does not repeat
+
+
+class Rounds(Frozen):
+    """Steps start … start + period·count - 1 of a record are `count` rounds of `period` steps each."""
+
+    start: int
+    period: int
+    count: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.period * self.count
+
+
+class Gap(Frozen):
+    """What is left out between two steps that are shown.
+
+    steps     how many steps
+    rounds    how many whole rounds of a loop these are, 0 for steps of any kind
+    rule      what one round does, as mathematics, with k for its number; "" where that is more than one formula
+    """
+
+    steps: int
+    rounds: int
+    rule: str = ""
+
+
+def repeats(keys: Sequence[Hashable]) -> list[Rounds]:
+    """The places where a pattern of keys repeats at least FEWEST times in a row, in order, apart from each other."""
+    found = []
+    i = 0
+    while i < len(keys):
+        for period in range(1, min(LONGEST_ROUND, (len(keys) - i) // FEWEST) + 1):
+            if keys[i] != keys[i + period]:
+                continue
+            j = i
+            while j + period < len(keys) and keys[j] == keys[j + period]:
+                j += 1
+            count = (j - i) // period + 1
+            if count >= FEWEST:
+                found.append(Rounds(i, period, count))
+                i += period * count
+                break
+        else:
+            i += 1
+    return found
+
+
+def shown(length: int, rounds: Sequence[Rounds], opened: int | None, unroll: bool) -> list[int | Gap]:
+    """Which of `length` steps are shown, in order, with the gaps between them.
+
+    opened: the round to show of every loop, beside the first and the last; unroll: show everything.
+    """
+    if unroll:
+        return list(range(length))
+    made: list[int | Gap] = []
+    at = 0
+    for loop in rounds:
+        made += range(at, loop.start)
+        numbers = sorted({0, loop.count - 1, *([opened - 1] if opened and 1 <= opened <= loop.count else [])})
+        last = -1
+        for number in numbers:
+            if number > last + 1:
+                made.append(Gap((number - last - 1) * loop.period, number - last - 1))
+            first = loop.start + number * loop.period
+            made += range(first, first + loop.period)
+            last = number
+        at = loop.stop
+    made += range(at, length)
+    if len(made) <= MOST:
+        return made
+    left_out = made[MOST // 2 : -MOST // 2]
+    steps = sum(part.steps if isinstance(part, Gap) else 1 for part in left_out)
+    return [*made[: MOST // 2], Gap(steps, 0), *made[-MOST // 2 :]]

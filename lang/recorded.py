@@ -1,0 +1,187 @@
+"""The record of a run as terms: named values, and the small expressions that lead from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ndgrad.apply import OUTPUT
+from ndgrad.lang.derivation_data import Binding
+from ndgrad.lang.notation import Term, applied, made, partials_of, ratio, subscripted, term_of
+from ndgrad.namespace import unbroadcast
+from ndgrad.ndarray import NDArray, plain
+from ndgrad.sweep import nodes_below
+from ndgrad.tape import Node
+
+
+class Terms:
+    """The nodes between a variable and an output, those that have names, and the expressions between these."""
+
+    def __init__(self, bindings: Sequence[Binding], variable: Node, wrt: str, output: Node, of: str) -> None:
+        self.variable = variable
+        self.output = output
+        self.of = of
+        self.wrt = wrt
+        self.named: dict[int, str] = {}
+        self.constants: dict[int, str] = {}
+        self.bindings: dict[int, Binding] = {}
+        self.kept: list[Any] = []
+        for binding in bindings:
+            self.learn(binding)
+        self.named.setdefault(variable.id, wrt)
+        self.named.setdefault(output.id, of)
+        self.order = nodes_below([output])
+        useful = {variable.id}
+        for node in reversed(self.order):
+            if any(p is not None and p.id in useful for p in node.parents):
+                useful.add(node.id)
+        self.useful = useful
+        self.steps = [n for n in self.order if n.id in self.named]
+        self.steps.reverse()
+        self.terms: dict[int, Term] = {}
+        self.leaves: dict[int, Any] = {}
+
+    def learn(self, binding: Binding) -> None:
+        name = subscripted(binding.name, binding.number)
+        value = binding.value
+        if not isinstance(value, NDArray):
+            return
+        if value.node is not None:
+            if value.node.id not in self.named:
+                self.named[value.node.id] = name
+                self.bindings[value.node.id] = binding
+        else:
+            data = plain(value)
+            self.kept.append(data)
+            self.constants.setdefault(id(data), name)
+
+    # Terms
+
+    def symbol(self, node: Node) -> Term:
+        """A node as its name."""
+        return Term(node.value if node.op is not None else self.leaf_value(node), name=self.named[node.id])
+
+    def leaf_value(self, node: Node) -> Any:
+        if node.id in self.bindings:
+            return plain(self.bindings[node.id].value)
+        if not self.leaves:
+            for child in self.order:
+                for parent, operand in zip(child.parents, child.operands, strict=False):
+                    if parent is not None and parent.op is None:
+                        self.leaves[parent.id] = operand
+        return self.leaves.get(node.id, np.zeros(node.shape, node.dtype))
+
+    def term(self, node: Node, top: Node) -> Term:
+        """A node's value in terms of named values; `top` itself is spelled out."""
+        if node is not top and node.id in self.named:
+            return self.symbol(node)
+        known = self.terms.get(node.id)
+        if known is not None:
+            return known
+        for inner in reversed(self.between(top)):
+            if inner.id not in self.terms:
+                self.terms[inner.id] = self.spelled(inner)
+        return self.terms[node.id]
+
+    def spelled(self, node: Node) -> Term:
+        op = node.op
+        if op is None:
+            return self.constant(self.leaf_value(node) if node.value is None else node.value)
+        if op is OUTPUT:
+            assert node.parents[0] is not None
+            inner = self.terms[node.parents[0].id]
+            return Term(node.value, op=op, args=(inner,), statics=node.statics)
+        return applied(op, tuple(self.operands(node)), node.statics, node.value)
+
+    def operands(self, node: Node) -> list[Term]:
+        made_ = []
+        for parent, operand in zip(node.parents, node.operands, strict=True):
+            if parent is None:
+                made_.append(self.constant(operand))
+            elif parent.id in self.named:
+                made_.append(self.symbol(parent))
+            else:
+                made_.append(self.terms[parent.id])
+        return made_
+
+    def constant(self, operand: Any) -> Term:
+        name = self.constants.get(id(operand))
+        return Term(operand, name=name) if name else term_of(operand)
+
+    def between(self, top: Node) -> list[Node]:
+        """`top` and the unnamed nodes that its expression is made of, newest first."""
+        seen = {top.id}
+        found = [top]
+        stack = [p for p in top.parents if p is not None]
+        while stack:
+            node = stack.pop()
+            if node.id in seen or node.id in self.named:
+                continue
+            seen.add(node.id)
+            found.append(node)
+            stack.extend(p for p in node.parents if p is not None)
+        return sorted(found, key=lambda n: n.id, reverse=True)
+
+    # Backwards
+
+    def shares(self, top: Node, g: Any) -> list[tuple[Node, Term, Term | None]]:
+        """For each named value under `top`: its share of the adjoint, and ∂top/∂it where a factor says it."""
+        arriving = Term(g, name=ratio("∂", self.of, self.named[top.id]))
+        if top is self.output and np.all(np.equal(g, 1)):
+            arriving = Term(g, number=1)
+        whole = self.pulled(top, arriving)
+        factors: dict[int, Term] = {}
+        if all(n.op is not None and n.op.elementwise for n in self.between(top)):
+            factors = {node.id: term for node, term in self.pulled(top, Term(1, number=1), summed=False)}
+        return [(node, term, factors.get(node.id)) for node, term in whole]
+
+    def pulled(self, top: Node, g: Term, summed: bool = True) -> list[tuple[Node, Term]]:
+        """The reverse sweep over one expression, in terms: named nodes with their cotangents.
+
+        summed: cotangents take their operand's shape, as broadcasting's transpose says.
+        """
+        self.term(top, top)
+        bars: dict[int, Any] = {top.id: g}
+        reached: dict[int, Node] = {}
+        for node in self.between(top):
+            bar: Any = bars.get(node.id)
+            if bar is None or node.op is None or node.id not in self.useful:
+                continue
+            if node.op is OUTPUT:
+                main = node.parents[0]
+                assert main is not None
+                assert main.op is not None
+                bars.setdefault(main.id, [None] * main.op.outputs)[node.statics[0]] = bar
+                continue
+            operands = tuple(self.operands(node))
+            bar = tuple(bar) if isinstance(bar, list) else bar
+            y = self.symbol(node) if node.id in self.named else self.terms[node.id]
+            for parent, c in zip(node.parents, partials_of(node.op, bar, y, operands, node.statics), strict=True):
+                if parent is None or c is None or parent.id not in self.useful:
+                    continue
+                if summed and c.shape != parent.shape:
+                    c = unbroadcast(c, parent.shape, _sums)
+                held = bars.get(parent.id)
+                bars[parent.id] = c if held is None else held + c
+                if parent.id in self.named:
+                    reached[parent.id] = parent
+        return [(node, bars[i]) for i, node in sorted(reached.items(), reverse=True)]
+
+
+class _Sums:
+    """unbroadcast's namespace over terms."""
+
+    @staticmethod
+    def sum(x: Term, axis: tuple[int, ...], keepdims: bool = False) -> Term:
+        if len(axis) == x.ndim and not keepdims:
+            return made("sum", x)
+        return made("sum", x, axis=axis[0] if len(axis) == 1 else axis, keepdims=keepdims)
+
+    @staticmethod
+    def broadcast_to(x: Term, shape: Any) -> Term:
+        return made("broadcast_to", x, shape)
+
+
+_sums = _Sums()
