@@ -61,14 +61,16 @@ def _over(text: str, place: int, stand_in: str, problem: Diagnostic | None) -> S
 
 def _brace(source: Source, text: str, place: int, line_end: int, found: list[Diagnostic]) -> Stray:
     """A dictionary, a block, or the end of a block; blocks in braces are said once."""
-    before = text[:place].rpartition("\n")[2]
+    said = any(problem.message == problems.BRACES for problem in found)
+    before = text[text.rfind("\n", 0, place) + 1 : place]
     rest = text[place + 1 : line_end].strip()
     is_value = before.rstrip().endswith(("=", "(", ",", "[", "+", "-", "*", "/", "return", "output"))
     closing = text.find("}", place, len(text) if is_value else line_end)
     if text[place] == "{" and closing >= 0:
         return _over(text, place, " " * (closing + 1 - place), problems.dictionary(Span(source, place, closing + 1)))
-    said = any(problem.message == problems.BRACES for problem in found)
-    problem = None if said else problems.braces(Span(source, place, place + 1))
+    if said:
+        return _all_braces(source, text, place)
+    problem = problems.braces(Span(source, place, place + 1))
     if text[place] == "}" and not before.strip():
         made = _over(text, place, _out_of_the_way(text, place + 1, line_end), problem)
         return made if rest else Stray(made.text, [], problem)
@@ -76,3 +78,14 @@ def _brace(source: Source, text: str, place: int, line_end: int, found: list[Dia
     header = before.rstrip()
     colon = opens_block and bool(header.strip()) and not header.endswith(":")
     return _over(text, place, ":" if colon else " ", problem)
+
+
+def _all_braces(source: Source, text: str, place: int) -> Stray:
+    """The braces from `place` on, without a word about them."""
+    places = []
+    while place >= 0:
+        made = _brace(source, text, place, text.index("\n", place), [])
+        text = made.text
+        places += made.places
+        place = min((i for i in (text.find("{", place), text.find("}", place)) if i >= 0), default=-1)
+    return Stray(text, places, None)

@@ -134,7 +134,7 @@ class Pairing:
         if _width(tokens[newline]) > self._own_width():
             return False
         if first.type == "NAME" and newline + 2 < len(tokens) and tokens[newline + 2].type in ("EQUAL", "AUGMENTED"):
-            return before.type not in ("LPAR", "LSQB")
+            return True
         return before.type not in _GOES_ON and (first.type == "NAME" or first in HEADERS)
 
     def _must_begin_anew(self, i: int) -> bool:

@@ -6,6 +6,7 @@ cached never comes here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from threading import Lock
 
@@ -124,17 +125,15 @@ def _lexed(parser: _Parser, source: Source) -> tuple[list[Token], list[Diagnosti
             if len(found) == SHOWN_AT_ONCE:
                 raise problems.raised(sorted(found, key=_position))
     statements = list(_statements(source, tokens))
-    known = [extent for _, _, extent in statements if any(place in extent for place in places)]
+    faulty = _touched(statements, places)
     for problem in parser.layout.found:
-        start = _position(problem)
-        if problem.code == "E105":
+        touched = set() if problem.code == "E105" else _touched(statements, [_position(problem)])
+        if not touched & faulty:
             found.append(problem)
-        elif not any(start in extent for extent in known):
-            found.append(problem)
-            places.append(start)
-    for first, last, extent in reversed(statements):
-        if any(place in extent for place in places):
-            _replace(tokens, first, last)
+            faulty |= touched
+    for number in sorted(faulty, reverse=True):
+        first, last, _ = statements[number]
+        _replace(tokens, first, last)
     return tokens, found
 
 
@@ -149,6 +148,13 @@ def _statements(source: Source, tokens: list[Token]) -> Iterator[tuple[int, int,
             first = i + 1
         elif token.type in ("_INDENT", "_DEDENT"):
             first = i + 1
+
+
+def _touched(statements: list[tuple[int, int, range]], places: list[int]) -> set[int]:
+    """The numbers of the statements in whose lines the places are."""
+    starts = [extent.start for _, _, extent in statements]
+    numbers = ((bisect_right(starts, place) - 1, place) for place in places)
+    return {number for number, place in numbers if number >= 0 and place in statements[number][2]}
 
 
 _PASS = (("PASS", "pass"),)

@@ -6,13 +6,17 @@ what people write who come from other languages. After a change of words: pytest
 
 from __future__ import annotations
 
+import random
+import re
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ndgrad.errors import Error
+from ndgrad.errors import Diagnostic, Error, Source
 from ndgrad.lang import compile, problems
+from ndgrad.lang.parser import parse
 from ndgrad.lang.rendering import render
 
 FILES = [Path(__file__).with_name(name) for name in ("diagnostics.txt", "slips.txt")]
@@ -124,3 +128,69 @@ def test_load(tmp_path: Path) -> None:
         with pytest.raises(Error) as caught:
             load(path)
         assert caught.value.code == code
+
+
+def test_what_is_recommended_exists() -> None:
+    """The tables of what other languages call things name nothing that is here, and recommend only what is."""
+    from ndgrad.lang import habits
+    from ndgrad.lang.builtins import CONSTANTS, builtin
+
+    for name in (*habits.NAMES, *habits.FUNCTIONS_HERE):
+        assert builtin(name) is None, name
+        assert name not in CONSTANTS, name
+    cures = {**habits.SIGNS, **habits.STATEMENTS, **habits.NAMES, **habits.FUNCTIONS_HERE}
+    for cure in cures.values():
+        for function in re.findall(r"(\w+)\(", cure):
+            assert builtin(function) is not None or function == "f", cure
+    assert not {*habits.STATEMENTS, *habits.DECLARATIONS, *habits.FUNCTIONS} & {*habits.KEYWORDS}
+
+
+def test_reading_goes_on_in_order_whatever_the_text() -> None:
+    """At most ten findings, each once, each within the text, in the order of the text; and never anything else."""
+    draw = random.Random(7)
+    words = [
+        *"()[]{}=+-*/^²−“”&|!'\"#:;,.\\ \t",
+        "\n",
+        "\n    ",
+        "\n  ",
+        "if x:",
+        "else",
+        "x",
+        "2",
+        "def f(",
+        "for i in ",
+    ]
+    for _ in range(400):
+        text = "".join(draw.choices(words, k=draw.randint(1, 60)))
+        found = findings(text)
+        places = [one.span.start for one in found if one.span]
+        assert len(places) == len(found) <= 10
+        assert places == sorted(places)
+        assert all(place <= len(text) for place in places)
+        assert len(set(found)) == len(found), text
+        render(found)
+
+
+def test_what_follows_an_error_is_still_read() -> None:
+    """A second error below is found behind each that is known, and nothing more than that comes of both."""
+    for text, expected in [case for file in FILES for case in cases(file)]:
+        if re.match(r"error\[E1(01|02|09|10)\]", expected) and "\n" not in text and "error[" not in expected[1:]:
+            assert [d.code for d in findings(f"{text}\nz = 4 +\n")] == [expected[6:10], "E106"], text
+
+
+def findings(text: str) -> tuple[Diagnostic, ...]:
+    """What is wrong with the text of a program, if anything."""
+    try:
+        parse(Source("f.nd", text))
+    except Error as error:
+        return error.diagnostics
+    return ()
+
+
+@pytest.mark.parametrize(
+    "line", ["if x {\n}\n", "y = 1 − 2\n", "y = (1\n", "y = 1)\n", "y = 'a\n", "  y = 1\n y = 2\n"]
+)
+def test_many_errors_take_no_longer_than_many_lines(line: str) -> None:
+    start = time.perf_counter()
+    assert findings(line * 3000)
+    assert time.perf_counter() - start < 20
