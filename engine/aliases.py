@@ -12,7 +12,8 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.ndarray import NDArray, array
-from ndgrad.ops import lookup
+from ndgrad.ops import find, lookup
+from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE
 
 
@@ -230,7 +231,6 @@ ALIASES: dict[str, str | Callable[..., Any]] = {
     "reshape": reshape,
     "dot": dot,
     "batch_dot": batch_dot,
-    "linalg_gemm2": batch_dot,
     "linalg_potrf": "cholesky",
     "linalg_inverse": "inv",
     "linalg_det": "det",
@@ -304,9 +304,51 @@ def _broadcast_axis(data: Any, axis: Any, size: Any) -> Any:
     return _op("broadcast_to")(x, tuple(wanted.get(i, n) for i, n in enumerate(x.shape)))
 
 
+_NAMED = {"data": 0, "lhs": 0, "rhs": 1}  # MXNet's names of first and second operands
+
+
 def aliased(name: str) -> Callable[..., Any] | None:
     """The function that MXNet calls `name`, or None."""
     found = ALIASES.get(name)
+    if found is None:
+        from ndgrad.mxnet import FUNCTIONS
+
+        found = FUNCTIONS.get(name)
     if isinstance(found, str):
-        return _op(found)
+        return aliased(found) or _op(found)
     return found
+
+
+def behind(name: str) -> Primitive | None:
+    """The operation that `nd.NAME` calls just as it is, or None where a function of MXNet's reads the arguments."""
+    found = ALIASES.get(name)
+    if found is None:
+        from ndgrad.mxnet import FUNCTIONS
+
+        found = FUNCTIONS.get(name)
+    if found is None:
+        return find(name)
+    if not isinstance(found, str):
+        return None
+    return behind(found) or lookup(found)
+
+
+def alias_names() -> list[str]:
+    """Every name that `aliased` knows."""
+    from ndgrad.mxnet import FUNCTIONS
+
+    return sorted({*ALIASES, *FUNCTIONS})
+
+
+def renamed(op: Primitive, named: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of an operation, with MXNet's names of its operands as its own."""
+    if not named or named.keys().isdisjoint(_NAMED):
+        return named
+    return {_own_name(op, key): value for key, value in named.items()}
+
+
+def _own_name(op: Primitive, key: str) -> str:
+    place = _NAMED.get(key)
+    if place is None or key in op.operands or place >= len(op.operands):
+        return key
+    return op.operands[place]

@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from sys import getrefcount
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import NoDerivative, Primitive
 from ndgrad.sweep import Observer, nodes_below, sweep
 from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, caller
+
+if TYPE_CHECKING:
+    from ndgrad.symbol.symbol import Symbol
 
 
 class GradientNote(UserWarning):
@@ -415,19 +418,13 @@ def kinks_met(x: NDArray) -> list[KinkMet]:
     return met
 
 
-def get_symbol(x: NDArray) -> list[dict[str, Any]]:
-    """The recorded graph of x, oldest operation first: name, operands as positions in the list, parameters, shape."""
-    if x.node is None:
-        raise problems.never_recorded()
-    order = nodes_below([x.node])[::-1]
-    place = {node.id: i for i, node in enumerate(order)}
-    return [
-        {
-            "op": "leaf" if node.op is None else node.op.name,
-            "inputs": [None if p is None else place[p.id] for p in node.parents],
-            "params": node.params,
-            "shape": node.shape,
-            "dtype": str(node.dtype),
-        }
-        for node in order
-    ]
+def get_symbol(x: NDArray) -> Symbol:
+    """The symbol of how x was recorded. Errors: E402, E403.
+
+    Leaves, and operands that were not tracked and were not kept, become variables var0, var1, … in the order
+    in which they were met; numbers and arrays that were kept (by a rule that needs them, or under
+    keep_values()) are constants.
+    """
+    from ndgrad.symbol.recorded import symbol_of
+
+    return symbol_of(x)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndgrad import problems
-from ndgrad.aliases import ALIASES, aliased
+from ndgrad.aliases import alias_names, aliased, behind, renamed
 from ndgrad.context import Context, need_cpu
 from ndgrad.ndarray import NDArray
 from ndgrad.ndarray import array as _array
@@ -120,20 +120,26 @@ def _into(out: NDArray, made: Any) -> NDArray:
 def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     """`call`, also taking `out=`: the result is written there, and `out` is what is returned."""
 
-    op = find(name)
-    if op is not None and call is op.call and op.straight and op.arity == 1:
+    op = behind(name)
+    if op is not None and call is not op.call:
+        op = None
+    if op is not None and op.straight and op.arity == 1:
 
-        def single(x: Any, out: NDArray | None = None) -> Any:
-            return call(x) if out is None else _into(out, call(x))
+        def single(x: Any = None, out: NDArray | None = None, data: Any = None) -> Any:
+            y = call(data if x is None else x)
+            return y if out is None else _into(out, y)
 
         single.__name__ = name
         return single
+
+    if "out" in getattr(getattr(call, "__code__", None), "co_varnames", ()):
+        return call  # an update, which knows what to do with it
 
     def function(*args: Any, out: NDArray | None = None, **named: Any) -> Any:
         try:
             if out is None and not named:
                 return call(*args)
-            made = call(*args, **named)
+            made = call(*args, **(renamed(op, named) if op is not None else named))
         except TypeError as error:
             if "argument" not in str(error):
                 raise
@@ -161,4 +167,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *names(), *ALIASES})
+    return sorted({*__all__, *names(), *alias_names()})

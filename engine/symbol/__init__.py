@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ndgrad.aliases import ALIASES, aliased
+from ndgrad.aliases import alias_names, aliased
 from ndgrad.ops import find, names
 from ndgrad.symbol import problems
 from ndgrad.symbol.files import load, load_json
@@ -28,7 +28,7 @@ _CREATORS = frozenset({"zeros", "ones", "full", "eye", "arange", "linspace"})
 def var(
     name: str,
     attr: dict[str, str] | None = None,
-    shape: tuple[int, ...] | None = None,
+    shape: int | tuple[int, ...] | None = None,
     lr_mult: float | None = None,
     wd_mult: float | None = None,
     dtype: Any = None,
@@ -44,7 +44,8 @@ def var(
     if not isinstance(name, str):
         raise problems.name_is_no_text(name)
     attrs = dict(attr or {})
-    stated = {"shape": None if shape is None else str(tuple(shape)), "lr_mult": lr_mult, "wd_mult": wd_mult}
+    sizes = None if shape is None else str((shape,) if isinstance(shape, int) else tuple(shape))
+    stated = {"shape": sizes, "lr_mult": lr_mult, "wd_mult": wd_mult}
     stated |= {"dtype": None if dtype is None else np.dtype(dtype).name, "init": init}
     attrs |= {f"__{key}__": str(value) for key, value in stated.items() if value is not None}
     for key, value in {**attrs, **more}.items():
@@ -100,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_CREATORS, *names(), *ALIASES})
+    return sorted({*__all__, *_CREATORS, *names(), *alias_names()})

@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 from ndgrad import problems
-from ndgrad.aliases import aliased
+from ndgrad.aliases import aliased, behind, renamed
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray
-from ndgrad.ops import find, lookup
+from ndgrad.ops import lookup
 from ndgrad.primitive import Primitive
 from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, Sub, name_for, replaced
 from ndgrad.symbol.symbol import Symbol
@@ -75,17 +75,15 @@ def function_of(op: str) -> Callable[..., Any]:
 
 def _primitive_of(op: str) -> Primitive | None:
     """The operation that a call goes to directly, without a reading of its own."""
-    if op.startswith(CORE):
-        return lookup(op[len(CORE) :])
-    return None if aliased(op) is not None else find(op)
+    if "." in op:
+        return lookup(op[len(CORE) :]) if op.startswith(CORE) else None
+    return None if op == "gradient" else behind(op)
 
 
 @cache
 def _signature(op: str) -> inspect.Signature | None:
     """The parameters of a function that is no bare operation."""
-    target = aliased(op) or function_of(op)
-    if getattr(target, "signature", None) is not None:
-        return None
+    target = (None if "." in op else aliased(op)) or function_of(op)
     try:
         return inspect.signature(target)
     except (TypeError, ValueError):
@@ -95,9 +93,6 @@ def _signature(op: str) -> inspect.Signature | None:
 def check(op: str, args: tuple[Any, ...], named: dict[str, Any]) -> None:
     """E204 for arguments that the function does not take."""
     primitive = _primitive_of(op)
-    if primitive is None:
-        found = aliased(op)
-        primitive = next((p for p in (find(op),) if p is not None and p.call is found), None)
     if primitive is not None:
         if not primitive.gathers:
             from ndgrad.apply import bind
@@ -121,6 +116,11 @@ def outputs_of(op: str, args: tuple[Any, ...], named: dict[str, Any]) -> int:
     if op in (CORE + "split", CORE + "meshgrid"):
         sections = args[1] if len(args) > 1 else named.get("indices_or_sections")
         return sections if isinstance(sections, int) else len(sections or ()) + 1
+    if op == "moments":
+        return 2
+    if op == "split_v2":
+        sections = args[1] if len(args) > 1 else named["indices_or_sections"]
+        return sections if isinstance(sections, int) else len(sections) + 1
     primitive = _primitive_of(op)
     return 1 if primitive is None else primitive.outputs
 
@@ -135,6 +135,9 @@ def call(
 ) -> Symbol:
     """The symbol of one call. Every Symbol in the arguments becomes an input. E204, E307."""
     title = name if name is not None else name_for(op)
+    primitive = _primitive_of(op)
+    if primitive is not None:
+        named = renamed(primitive, named)
     if op in LAYERS:
         args, named = _with_parameters(LAYERS[op], args, named, title)
     inputs: list[Output] = []

@@ -242,7 +242,8 @@ def _softmax_output(node: Node, shapes: Sequence[Any], out: Shape | None) -> dic
     data = _of(node, shapes, "data") or out
     if data is None:
         return {}
-    label = (data[0], *data[2:]) if node.named.get("multi_output") else data[:-1]
+    label = data[:-1] if node.named.get("preserve_shape") else data[:1]
+    label = (data[0], *data[2:]) if node.named.get("multi_output") else label
     return _filled(node, data=data, label=label)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -88,11 +89,15 @@ def test_marked_variables_get_their_gradients_in_the_arrays_given() -> None:
     assert x.grad is buffer
 
 
-def test_the_graph_of_an_array_can_be_looked_at() -> None:
-    x = leaf([3.0])
+def test_the_graph_of_an_array_is_a_symbol() -> None:
+    x = nd.array([1.0, 2.0])
+    x.attach_grad()
     with autograd.record():
-        y = nd.sum(x * 2)
-    assert [step["op"] for step in autograd.get_symbol(y)] == ["leaf", "multiply", "sum"]
+        y = (x * 3).sum()
+    symbol = autograd.get_symbol(y)
+    assert [node["op"] for node in json.loads(symbol.tojson())["nodes"]] == ["null", "core.multiply", "core.sum"]
+    assert symbol.list_arguments() == ["var0"]
+    assert symbol.eval(var0=nd.array([5.0, 7.0]))[0].item() == 36
 
 
 class Doubled(autograd.Function):
