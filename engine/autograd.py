@@ -299,7 +299,7 @@ def grad(
         assert x.node is not None
         g = found[x.node.id][1] if x.node.id in found else np.zeros(x.shape, x.dtype)
         made.append(g if isinstance(g, NDArray) else new_array(g))
-        if g.size >= STATE.defer_from:
+        if made[-1].size * made[-1].dtype.itemsize >= STATE.defer_from:
             enlarge(made[-1])
     if not (create_graph if retain_graph is None else retain_graph):
         _free(nodes)

@@ -144,7 +144,7 @@ class NDArray:
         if self.dtype.kind != "f":
             raise problems.not_a_float(self.dtype)
         self._grad = NDArray(np.zeros(self.shape, self.dtype))
-        if self.size >= STATE.defer_from:
+        if self._grad._data.nbytes >= STATE.defer_from:
             enlarge(self)
             enlarge(self._grad)
         if self._node is None:
@@ -418,7 +418,7 @@ def array(obj: Any, dtype: npt.DTypeLike | None = None) -> NDArray:
     if made.dtype not in SUPPORTED:
         raise problems.unsupported_dtype(made.dtype)
     array = NDArray(made)
-    if made.size >= STATE.defer_from:
+    if made.nbytes >= STATE.defer_from:
         enlarge(array)
     return array
 

@@ -281,7 +281,7 @@ class _Sweep:
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""
         if c.__class__ is not Scattered and c.__class__ is not Reached:
-            if c.__class__ is ndarray and STATE.fusion is not None and not self.careful and c.size >= STATE.defer_from:
+            if STATE.fusion is not None and c.__class__ is ndarray and not self.careful:
                 c = STATE.fusion.unspread(c)
             if c.shape != parent.shape:
                 c = unbroadcast(c, parent.shape, RECORDED if isinstance(c, NDArray) else PLAIN)

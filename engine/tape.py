@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 GradReq = Literal["write", "add", "null"]
 
 tick: Callable[[], int] = count(1).__next__
-LARGE = 1 << 15  # entries from which computing tile by tile pays
+LARGE = 1 << 21  # bytes of an array from which computing tile by tile pays, however cheap the operations
 
 
 def _deferring(asked: str) -> int:
-    """From how many entries on operations are deferred: NDGRAD_DEFER is "always", "never" or "auto"."""
+    """From how many bytes on operations on an array are deferred: NDGRAD_DEFER is "always", "never" or "auto"."""
     return {"always": 1, "never": 1 << 62}.get(asked, LARGE)
 
 
@@ -48,7 +48,7 @@ class State(threading.local):
     max_bytes: int | None = None  # the memory that the process may have in use, None for any
     traces: int = 0  # how many tracing transformations (jvp, vmap) are open in this thread
     tracer: Any = None  # (op, args, named) → result or NotImplemented: asked first while symbols are made
-    defer_from: int = _deferring(environ.get("NDGRAD_DEFER", "auto"))  # entries of an array that is large
+    defer_from: int = _deferring(environ.get("NDGRAD_DEFER", "auto"))  # bytes of an array that is large
     fusion: Any = None  # the module `fusion.large`, for all threads, once there has been a large array
 
 

@@ -9,6 +9,7 @@ would take long to compute a second time. Everything else lives in a register fo
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,17 @@ from ndgrad.fusion.report import COUNTS
 from ndgrad.fusion.schedule import Pass
 
 LOCK = threading.RLock()
+
+
+def _unlock() -> None:
+    """In a process made by fork: whoever held the lock is not there."""
+    global LOCK
+    LOCK = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
 CHEAP = frozenset({
     np.add, np.subtract, np.multiply, np.divide, np.negative, np.square, np.absolute, np.sqrt, np.sign, np.maximum,
     np.minimum, np.reciprocal, np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isnan,
@@ -33,23 +45,28 @@ WORTH_STORING = 20  # in sums: what a later pass reads from memory rather than c
 def pending(targets: Sequence[Lazy]) -> list[Lazy]:
     """What the targets are made of and that is not computed yet, operands first."""
     order: list[Lazy] = []
-    seen: set[int] = set()
-    stack: list[tuple[Lazy, bool]] = [(x, False) for x in targets]
+    entered: set[int] = set()
+    done: set[int] = set()
+    stack = [x for x in targets if x.known is None]
     while stack:
-        x, expanded = stack.pop()
-        if expanded:
+        x = stack[-1]
+        key = id(x)
+        if key in done:
+            stack.pop()
+        elif key in entered:
+            stack.pop()
+            done.add(key)
             order.append(x)
-            continue
-        if x.known is not None or id(x) in seen:
-            continue
-        seen.add(id(x))
-        stack.append((x, True))
-        stack += [(a, False) for a in x.args if a.__class__ is Lazy and a.known is None and id(a) not in seen]
+        else:
+            entered.add(key)
+            for a in x.args:
+                if a.__class__ is Lazy and a.known is None and id(a) not in entered:
+                    stack.append(a)  # noqa: PERF401
     return order
 
 
 def _held(x: Lazy) -> bool:
-    return x.holders is not None and any(h() is not None for h in x.holders)
+    return any(h() is not None for h in x.holders or ())
 
 
 def compute(targets: Sequence[Lazy], into: dict[int, np.ndarray[Any, Any]] | None = None) -> None:
@@ -108,31 +125,40 @@ def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
     level: dict[int, int] = {}
     weight: dict[int, int] = {}
     stored: dict[int, Lazy] = {}
+    several = False
     for x in order:
+        op, key = x.op, id(x)
+        at, cost = 0, 1 if op in CHEAP else COSTLY
+        apart = op is VIEW or op is BROADCAST
         domain = domain_of(x)
-        at, cost = 0, 1 if x.op in CHEAP else COSTLY
         for a in x.args:
-            while a.__class__ is Lazy and a.op is BROADCAST and x.op is not BROADCAST:
+            if a.__class__ is not Lazy:
+                continue
+            if a.op is BROADCAST and not apart:
                 a = a.args[0]
-            if a.__class__ is not Lazy or a.known is not None:
+            if a.known is not None:
                 continue
             below = level[id(a)]
-            if a.op is REDUCE or a.op is VIEW or a.shape != domain or x.op in (VIEW, BROADCAST):
+            if apart or a.op is REDUCE or a.op is VIEW or a.shape != domain:
                 stored[id(a)] = a
                 below += 1
+                several = True
             else:
                 cost += weight[id(a)]
-            at = max(at, below)
-        level[id(x)] = at
-        weight[id(x)] = min(cost, WORTH_STORING)
-        if (id(x) in wanted and x.known is None) or _held(x):
-            stored[id(x)] = x
-    if any(level.values()):
+            if below > at:
+                at = below
+        level[key] = at
+        weight[key] = cost if cost < WORTH_STORING else WORTH_STORING
+        if key in wanted or (x.holders is not None and _held(x)):
+            stored[key] = x
+    if several:
         for x in order:  # what a later pass would compute again
             for a in x.args:
                 key = id(a)
                 if key in level and level[key] < level[id(x)] and key not in stored and weight[key] == WORTH_STORING:
                     stored[key] = a
+    elif len({domain_of(x) for x in stored.values()}) == 1 and all(x.op is not BROADCAST for x in stored.values()):
+        return [list(stored.values())]
     groups: dict[Any, list[Lazy]] = {}
     for x in order:
         if id(x) in stored:

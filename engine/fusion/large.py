@@ -15,16 +15,16 @@ from weakref import ref
 import numpy as np
 
 from ndgrad.apply import attach, fault, plain_operand
-from ndgrad.fusion.compute import compute, pending
+from ndgrad.fusion.compute import compute
 from ndgrad.fusion.lazy import Lazy, before_write, computed, lifted, source
 from ndgrad.namespace import PLAIN
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import KEEPING, STATE, Node, owner_of
+from ndgrad.tape import KEEPING, STATE, Node
 
 _DATA: Any = NDArray.__dict__["_data"]  # the slot itself, in which a Large holds its Lazy
 # Operations that are not elementwise and yet can wait.
-WAITING = frozenset({"sum", "mean", "max", "min", "broadcast_to"})
+WAITING = frozenset({"sum", "mean", "max", "min", "broadcast_to", "reshape"})
 ALONE = 4  # what getrefcount says of a Lazy that only a sweep's result and two variables refer to
 DTYPES = frozenset(map(np.dtype, ("float64", "float32", "bool")))
 
@@ -166,7 +166,7 @@ def buffer_of(saved: Any) -> Any:
 
 def unspread(g: Any) -> Any:
     """An array that repeats one number as a deferred array, so that products with it stay small."""
-    return g if any(g.strides) else lifted(g)
+    return g if g.nbytes < STATE.defer_from or any(g.strides) else lifted(g)
 
 
 def settled(found: dict[int, tuple[Node, Any]], arrays: Sequence[NDArray], store: bool) -> bool:
@@ -207,10 +207,5 @@ def _buffer(node: Node, lazy: Lazy) -> Any:
     buffer = sink.array._data
     if buffer.dtype != lazy.dtype or not buffer.flags.c_contiguous or not buffer.flags.writeable:
         return None
-    before_write(buffer)
-    owner = owner_of(buffer)
-    for x in pending([lazy]):
-        for a in x.args:
-            if a.__class__ is Lazy and isinstance(a.known, np.ndarray) and owner_of(a.known) is owner:
-                return None
+    before_write(buffer)  # after which nothing that waits reads it
     return buffer

@@ -18,10 +18,13 @@ An operand is a Lazy, or a NumPy scalar that belongs to the program (a constant 
 
 from __future__ import annotations
 
+import math
+from collections import Counter, deque
 from collections.abc import Callable
 from operator import index
+from sys import getrefcount
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
@@ -37,6 +40,9 @@ BOOL = np.dtype(bool)
 Shape = tuple[int, ...]
 
 sources: WeakValueDictionary[int, Lazy] = WeakValueDictionary()  # by id: those whose buffer may be written to
+
+
+recent: deque[ref[Lazy]] = deque(maxlen=16)  # the last ones made
 
 
 class Lazy:
@@ -67,16 +73,19 @@ class Lazy:
         self.dtype = dtype
         self.known = self.holders = self.original = None
         self.extent = extent = 1 + sum([a.extent for a in args if a.__class__ is Lazy])
+        recent.append(ref(self))
         if extent > RECORDED and extent > (RECORDED if STATE.recording else LONGEST):
             self._bound()
 
     def _bound(self) -> None:
         """Compute now if too much waits. Shared operations were counted more than once; this counts again."""
-        from ndgrad.fusion.compute import pending
+        from ndgrad.fusion.compute import compute, pending
 
         self.extent = len(pending([self]))
-        if self.extent > (RECORDED if STATE.recording else LONGEST):
+        if STATE.recording and self.extent > RECORDED:
             self.compute()
+        elif self.extent > LONGEST:
+            compute([self, *in_use()])
 
     @property
     def ndim(self) -> int:
@@ -308,6 +317,19 @@ def _computed_all(x: Any) -> Any:
     return x
 
 
+def in_use() -> list[Lazy]:
+    """Of the last ones made, those that more is likely to be made of: something besides expressions refers to them.
+
+    When much has been waiting for one of them, it has for the others too, and the same.
+    """
+    from ndgrad.fusion.compute import pending
+
+    last = [x for x in (r() for r in recent) if x is not None and x.known is None]
+    order = pending(last)
+    uses = Counter(id(a) for x in order for a in x.args if a.__class__ is Lazy)
+    return [x for x in last if getrefcount(x) > uses[id(x)] + 4]
+
+
 def source(value: Any) -> Lazy:
     """A Lazy that has this value. Writes into a large array must be announced by `before_write`."""
     made = Lazy(None, (), None, value.shape, value.dtype)
@@ -332,8 +354,6 @@ def before_write(data: np.ndarray[Any, Any]) -> None:
     """Announce a write into `data`: what waits to read its buffer gets a copy of what is there now."""
     if not sources:
         return
-    from sys import getrefcount
-
     owner = owner_of(data)
     for x in list(sources.values()):
         if owner_of(x.known) is not owner:
@@ -411,7 +431,7 @@ def apply_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         if made is not None:
             return made
     loop = _loop_of(ufunc, tuple(map(_kind_of, args)))
-    shape = np.broadcast_shapes(*map(_shape_of, args))
+    shape = _joint([_shape_of(x) for x in args])
     if ufunc in ONE:
         a, b = args
         if a.__class__ is Lazy and a.dtype == loop[-1] and _is_one(b):
@@ -426,9 +446,8 @@ def elementwise(
 ) -> Any:
     """The operation over all entries; at a smaller shape and then spread where the operands allow that."""
     args = tuple([_inner(x) for x in args])
-    size = np.broadcast_shapes(*map(_shape_of, args))
-    small = all(x.__class__ is not Lazy or (x.known is not None and x.size < SMALL) for x in args)
-    if small and op.__class__ is np.ufunc:
+    size = _joint([_shape_of(x) for x in args])
+    if op.__class__ is np.ufunc and all([x.__class__ is not Lazy or _is_small(x) for x in args]):  # noqa: C419
         with np.errstate(all="ignore"):
             made = source(op(*map(computed, args)))
     else:
@@ -437,6 +456,21 @@ def elementwise(
         )
         made = Lazy(op, operands, None, size, loop[-1])
     return made if size == shape else broadcast(made, shape)
+
+
+def _joint(shapes: list[Shape]) -> Shape:
+    """The shape that operands of these broadcast to; mostly it is that of all but scalars."""
+    found: Shape = ()
+    for shape in shapes:
+        if shape and shape != found:
+            if found:
+                return np.broadcast_shapes(*shapes)
+            found = shape
+    return found
+
+
+def _is_small(x: Lazy) -> bool:
+    return x.known is not None and x.size < SMALL
 
 
 def _is_one(x: Any) -> bool:
@@ -471,7 +505,7 @@ def select(condition: Any, a: Any, b: Any) -> Any:
     kinds = [_weak(x) for x in given[1:]]
     dtype = np.result_type(*kinds)
     values = [cast_operand(x, dtype) for x in given[1:]]
-    shape = np.broadcast_shapes(*map(_shape_of, (test, *values)))
+    shape = _joint([_shape_of(x) for x in (test, *values)])
     if test.__class__ is not Lazy:
         return broadcast(values[0] if test else values[1], shape)
     if _inner(test).size < SMALL and _inner(test).known is not None and not _inner(test).shape:
@@ -568,9 +602,9 @@ def reshape(a: Any, shape: Any) -> Any:
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if a.__class__ is not Lazy:
         return NotImplemented
-    if a.op is BROADCAST and not a.args[0].shape and -1 not in sizes and int(np.prod(sizes)) == a.size:
+    if a.op is BROADCAST and not a.args[0].shape and -1 not in sizes and math.prod(sizes) == a.size:
         return broadcast(a.args[0], sizes)
-    if a.known is None and a.size < SMALL and -1 not in sizes and int(np.prod(sizes)) == a.size:
+    if a.known is None and a.size < SMALL and -1 not in sizes and math.prod(sizes) == a.size:
         return view(a, sizes)
     return source(np.reshape(a.compute(), sizes))
 

@@ -8,6 +8,7 @@ contiguous entries) and tiles are put together in their order, so results do not
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from itertools import count, product
@@ -24,7 +25,7 @@ from ndgrad.fusion.schedule import Instruction, Pass, Plan, identity
 Array = np.ndarray[Any, Any]
 SMALLEST, LARGEST = 4096, 65536  # entries of a tile
 SLOTS = 1 << 18  # entries of a reduction's partial results that may wait to be put together
-ALONE = 1 << 15  # entries below which a second thread does not pay
+ALONE = 1 << 17  # entries for each thread: with fewer, starting it takes longer than it saves
 
 
 def _cache() -> int:
@@ -58,11 +59,11 @@ class _Walk:
         plan = work.plan
         self.plan = plan
         self.constants = work.constants
-        entries = int(np.prod(work.domain))
+        entries = math.prod(work.domain)
         self.inputs, self.stores, self.axes, self.shape = _merged(work, stores)
         each = sum(d.itemsize for d in plan.registers) or 8
         most = min(LARGEST, max(SMALLEST, CACHE * 3 // 4 // (each + 16) // 1024 * 1024))
-        self.threads = min(pool.THREADS, -(-entries // ALONE)) if entries > ALONE else 1
+        self.threads = min(pool.THREADS, entries // ALONE + 1)
         self.cut(most)
         COUNTS.passes += 1
         COUNTS.tiles += self.tiles
@@ -74,13 +75,13 @@ class _Walk:
     def cut(self, most: int) -> None:
         """Choose the axis along which tiles are ranges, and how long they are."""
         shape = self.shape
-        self.at, self.inner = 0, int(np.prod(shape[1:]))
+        self.at, self.inner = 0, math.prod(shape[1:])
         while self.inner > most:
             self.at += 1
             self.inner //= shape[self.at]
         long = shape[self.at]
         self.pieces = -(-long // max(1, most // self.inner))
-        self.before = int(np.prod(shape[: self.at]))
+        self.before = math.prod(shape[: self.at])
         if self.before * self.pieces < 8 * self.threads:  # few tiles: as many for each thread
             self.pieces = min(long, -(-self.before * self.pieces // self.threads) * self.threads)
         self.tiles = self.before * self.pieces
@@ -99,7 +100,7 @@ class _Walk:
         self.unit = 1  # tiles that one thread takes in order
         kept = [tuple(1 if i in axes else n for i, n in enumerate(self.shape)) for axes in self.axes]
         split = [any(k <= self.at for k in axes) for axes in self.axes]
-        large = [apart and self.tiles * int(np.prod(shape)) > SLOTS for apart, shape in zip(split, kept, strict=True)]
+        large = [apart and self.tiles * math.prod(shape) > SLOTS for apart, shape in zip(split, kept, strict=True)]
         if any(large):
             if all(0 not in axes for axes, is_large in zip(self.axes, large, strict=True) if is_large):
                 self.unit, place = (self.tiles // self.shape[0] if self.at else 1), "one"
@@ -295,7 +296,7 @@ def _merged(work: Pass, stores: list[Array]) -> tuple[list[Any], list[Any], list
     axes = [x.param[1] for x in work.sums]
     simple = all(not x.ndim or (x.shape == domain and x.flags.c_contiguous) for x in (*inputs, *stores))
     if simple and all(len(a) == ndim for a in axes):
-        flat = (int(np.prod(domain)),)
+        flat = (math.prod(domain),)
         return (
             [x.reshape(-1) if x.ndim else x for x in inputs],
             [x.reshape(-1) for x in stores],
@@ -311,7 +312,7 @@ def _merged(work: Pass, stores: list[Array]) -> tuple[list[Any], list[Any], list
             merged[-1].append(k)
         else:
             merged.append([k])
-    shape = tuple(int(np.prod([domain[k] for k in group])) for group in merged)
+    shape = tuple(math.prod([domain[k] for k in group]) for group in merged)
     views = []
     for x, given in zip(arrays, (*inputs, *stores), strict=True):
         if not x.ndim:

@@ -94,7 +94,7 @@ def test_values_of_several_kinds_come_out_of_one_group() -> None:
     e = np.exp(x)
     wanted = [e, e.sum(), e.sum(axis=0), x.max(), np.ones((12, 10), bool), True, x.astype("float32")]
     for made, right in zip(parts, wanted, strict=True):
-        np.testing.assert_allclose(made.value, right, rtol=1e-13)
+        np.testing.assert_allclose(made.known, right, rtol=1e-13)
 
 
 def test_sums_are_as_exact_as_numpys() -> None:
@@ -148,8 +148,8 @@ def test_what_someone_holds_is_stored_on_the_way() -> None:
     middle, other = np.exp(a), np.sin(a)
     middle.holders = [weakref.ref(holder)]
     np.sum(middle * other).compute()
-    assert middle.value is not None
-    assert other.value is None
+    assert middle.known is not None
+    assert other.known is None
 
 
 def test_a_write_leaves_what_waits_to_read_as_it_was() -> None:
