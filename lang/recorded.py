@@ -38,7 +38,7 @@ class Terms:
             if any(p is not None and p.id in useful for p in node.parents):
                 useful.add(node.id)
         self.useful = useful
-        self.steps = [n for n in self.order if n.id in self.named]
+        self.steps = [n for n in self.order if n.id in self.named and n.id in useful]
         self.steps.reverse()
         self.terms: dict[int, Term] = {}
         self.leaves: dict[int, Any] = {}

@@ -1,0 +1,105 @@
+"""Every operation can be explained, and programs that differentiate within themselves: the steps say what the run gave.
+
+Adding an operation with an example adds its test: nothing here names the common ones.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad.errors import Error
+from ndgrad.lang import compile
+from ndgrad.ops import lookup, names
+
+
+def with_input(text: str) -> str | None:
+    """The call with its first array or number, which becomes an input; None where there is none to differentiate by."""
+    found = re.search(r"\[|(?<=\()-?\d+\.?\d*", text)
+    if found is None:
+        return None
+    end = found.end()
+    while text[found.start() : end].count("[") > text[found.start() : end].count("]"):
+        end += 1
+    program = f"input x = {text[found.start() : end]}\ny = {text[: found.start()]}x{text[end:]}\n"
+    try:
+        compile(program).run(grad=["x"])
+    except Error:  # a size, or a value that carries no gradient
+        return None
+    return program
+
+
+def programs() -> list[Any]:
+    """The example of every operation that has a gradient and no chance in it."""
+    made = []
+    for name in names():
+        operation = lookup(name)
+        text = operation.example.partition(" -> ")[0] if operation is not None and operation.example else ""
+        program = None if name.startswith("random_") else with_input(text)
+        if program:
+            made.append(pytest.param(program, id=name))
+    assert len(made) > 150
+    return made
+
+
+def explained(program: str, name: str = "x") -> Any:
+    run = compile(program)
+    derivation = run.run(grad=[name], trace=True).derivation(name)
+    np.testing.assert_array_equal(derivation.result, run.run(grad=[name]).grads[name])
+    return derivation
+
+
+@pytest.mark.parametrize("program", programs())
+def test_the_example_of_every_operation_is_explained(program: str) -> None:
+    d = explained(program)
+    assert d.chain.startswith(("dy", "d(y"))
+    if d.backward:
+        leaving = sum(np.asarray(step.leaving) for step in d.backward if step.by == "x")
+        np.testing.assert_allclose(leaving, d.result, rtol=1e-12, atol=1e-15)
+
+
+def test_a_value_that_the_variable_does_not_reach_has_derivative_0() -> None:
+    d = explained("input x = 3\ny = stop_gradient(x) * 2")
+    assert (d.chain, d.backward, [s.expression for s in d.forward]) == (
+        "dy/dx = 0",
+        (),
+        ["input", "does not depend on x"],
+    )
+
+
+NESTED = {
+    "descent": "w = 1\nfor i in range(3):\n    w = w - x * grad(lambda w: (w - 2) ** 2)(w)\ny = w",
+    "newton": "f = lambda t: (t - x) ** 4\nw = 5\nfor i in range(3):\n    w = w - grad(f)(w) / grad(grad(f))(w)\ny = w",
+    "fixed_point": "y = fixed_point(lambda t: cos(x * t), 1.0)",
+    "hessian": "y = sum(hessian(lambda t: sum(sin(t) * x))([1.0, 2.0]))",
+    "jvp": "y = jvp(lambda t: t ** 2 * x, 3.0, 1.0)",
+    "vmap": "y = sum(vmap(lambda row: grad(lambda r: sum(r ** 3) * x)(row))([[1.0, 2], [3, 4]]))",
+    "checkpoint": "y = checkpoint(lambda t: sin(t) * t)(x)",
+    "custom_gradient": "y = custom_gradient(lambda t: t ** 2, lambda g, t: 2 * t * g)(x)",
+    "scan": "last, all = scan(lambda c, t: (c * t + x, c), 0.0, [1.0, 2, 3])\ny = last",
+}
+
+
+@pytest.mark.parametrize("program", NESTED.values(), ids=list(NESTED))
+def test_derivatives_within_a_program_are_explained(program: str) -> None:
+    d = explained(f"input x = 0.7\n{program}")
+    assert d.forward[0].value == 0.7
+    assert d.backward
+    leaving = sum(step.leaving for step in d.backward if step.by == "x")
+    np.testing.assert_allclose(leaving, d.result, rtol=1e-12)
+    assert d.along is not None
+    assert d.numeric is not None
+    np.testing.assert_allclose(d.along, d.numeric, rtol=1e-5)
+
+
+def test_the_steps_are_those_that_the_variable_moves() -> None:
+    d = explained("input x = 0.7\nw = 1.0\nw = w - grad(lambda w: w ** 2)(w)\ny = w + x")
+    assert [step.name for step in d.forward] == ["x", "y"]
+
+
+def test_steps_by_different_variables_are_no_rounds() -> None:
+    d = explained("input x = 2\na = x + 1\nb = x + 2\nc = a + b\ny = c")
+    assert [step.rounds for step in d.backward] == [1, 1, 1, 1]
