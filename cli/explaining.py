@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli.streams import painter, put
 from ndgrad.lang.folding import Gap
-from ndgrad.lang.notation import ratio
+from ndgrad.lang.notation import gradient_name, ratio
 
 if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
@@ -137,7 +137,7 @@ def _result(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
     from ndgrad.cli.writing import matrices
 
     result = _array(d.result)
-    lines = [f"  {ratio('d', d.of, d.wrt)} = {matrices.short(result, precision, longest=90)}"]
+    lines = [f"  {gradient_name(d.of, d.wrt, headed=d.headed)} = {matrices.short(result, precision, longest=90)}"]
     if d.numeric is not None and d.along is not None:
         verdict = "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"
         lines.append(

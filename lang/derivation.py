@@ -18,7 +18,7 @@ from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import Gap, repeats, shown
-from ndgrad.lang.notation import Term, parenthesised, ratio, superscript
+from ndgrad.lang.notation import Term, gradient_name, parenthesised, ratio, superscript
 from ndgrad.lang.recorded import Terms
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import sweep
@@ -55,12 +55,14 @@ def derive(
     assert variable.node is not None
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
-    story = _Story(bindings, variable.node, wrt, output.node, of, opened, unroll, layout)
+    story = _Story(bindings, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
     forward = story.forward()
     backward = story.backward(np.asarray(head, dtype=output.dtype))
     chain = story.chain(backward)
     closed = story.closed_form()
-    forms = story.matrix_forms() if closed is None else _ratio_of(closed, of, output, wrt, variable) if path else ()
+    forms = story.matrix_forms() if closed is None else ()
+    if closed is not None and path and not story.headed:
+        forms = _ratio_of(closed, of, output, wrt, variable)
     if forms and chain.endswith(MULTIPLIED):
         chain = chain.removesuffix(MULTIPLIED) + forms[0]
     along = numeric = None
@@ -80,9 +82,10 @@ def derive(
         path=tuple(path),
         backward=tuple(backward),
         chain=chain,
-        closed_form=closed,
+        closed_form=f"head·{_bracketed(closed)}" if closed is not None and story.headed else closed,
         forms=forms,
         layout=layout,
+        headed=story.headed,
         result=story.laid_out(result),
         along=along,
         numeric=numeric,
@@ -125,12 +128,16 @@ class _Story(Terms):
         wrt: str,
         output: Node,
         of: str,
+        head: Any,
         opened: int | None,
         unroll: bool,
         layout: Layout,
     ) -> None:
         super().__init__(bindings, variable, wrt, output, of)
         self.layout = layout
+        self.headed = bool(np.any(head != 1))
+        ones = Term(np.ones(output.shape), number=1)
+        self.head = Term(np.array(head), name="head") if self.headed else ones
         operations = [node.id for node in reversed(self.order) if node.op is not None]
         self.counts = dict.fromkeys((node.id for node in self.order), 0) | {id: i for i, id in enumerate(operations, 1)}
         self.loops = repeats([self.kind_of(i) for i in range(len(self.steps))])
@@ -251,7 +258,7 @@ class _Story(Terms):
 
     def chain(self, backward: Sequence[BackwardStep | Gap]) -> str:
         """d(of)/d(wrt): the local derivatives multiplied along the paths, substituted."""
-        left = ratio("d", self.of, self.named[self.variable.id])
+        left = gradient_name(self.of, self.named[self.variable.id], headed=self.headed)
         if self.output is self.variable:
             return f"{left} = 1"
         if not self.whole:
@@ -281,11 +288,12 @@ class _Story(Terms):
                 paths[parent.id] = [*paths.get(parent.id, []), *longer]
                 if len(paths[parent.id]) > 4:
                     return ""
-        return " + ".join(map(_written_product, paths.get(self.variable.id, []))).replace("+ -", "- ") or "0"
+        said = " + ".join(map(_written_product, paths.get(self.variable.id, []))).replace("+ -", "- ") or "0"
+        return f"head · {said if len(paths.get(self.variable.id, [])) == 1 else f'({said})'}" if self.headed else said
 
     def long_product(self, backward: Sequence[BackwardStep | Gap]) -> str:
         """The product of a single path with loops on it, those as ∏; "" where it is none."""
-        parts: list[str] = []
+        parts: list[str] = ["head"] if self.headed else []
         by = self.named[self.output.id]
         steps = list(backward)
         i = 0
@@ -320,7 +328,7 @@ class _Story(Terms):
         """
         if not self.whole:
             return None
-        bars: dict[int, Term] = {self.output.id: Term(np.ones(self.output.shape), number=1)}
+        bars: dict[int, Term] = {self.output.id: self.head}
         for node in reversed(self.steps):
             if node.id not in bars or node is self.variable or node.op is None:
                 continue

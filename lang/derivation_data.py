@@ -59,6 +59,7 @@ class Derivation(Frozen):
     chain        the chain rule in one line, substituted
     closed_form  the same, simplified in the inputs alone, where that is possible
     forms        the derivative simplified as an expression of matrices: in the names of the steps, in the inputs alone
+    headed       whether a head other than ones was given: the derivative is that of ⟨head, of⟩
     result       the gradient; in numerator layout vectors are rows, matrices transposed
     along        its product with a direction, and numeric the same by central differences
     size         how large ⟨head, of⟩ is: what the rounding of a difference is measured by
@@ -77,6 +78,7 @@ class Derivation(Frozen):
     size: float = 0.0
     forms: tuple[str, ...] = ()
     layout: str = "denominator"
+    headed: bool = False
 
     def __str__(self) -> str:
         lines = [f"{s.name} = {s.expression}" for s in self.forward if isinstance(s, ForwardStep)]

@@ -38,6 +38,11 @@ def ratio(d: str, of: str, by: str) -> str:
     return f"{d}{of if is_name(of) else f'({of})'}/{d}{by}"
 
 
+def gradient_name(of: str, by: str, headed: bool) -> str:
+    """What a gradient is called: `dy/dx`, or `d⟨head, y⟩/dx` where the output is weighed."""
+    return f"d⟨head, {of}⟩/d{by}" if headed else ratio("d", of, by)
+
+
 def superscript(number: int) -> str:
     return str(number).translate(_SUPERSCRIPTS)
 

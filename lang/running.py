@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ndgrad import autograd
-from ndgrad.errors import Diagnostic, Error, Span
+from ndgrad.errors import Diagnostic, Error, GradientError, Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang import problems
 from ndgrad.lang.checker import unknown
@@ -144,7 +144,7 @@ class Run:
         self.head = head
         self.of = of
         self.dtype = dtype
-        self.trace = trace
+        self.trace = self.follow = trace
         self.bound_by = bound_by
         self.max_steps = max_steps
         self.max_memory = max_memory
@@ -158,6 +158,16 @@ class Run:
         self.grad = (grad,) if isinstance(grad, str) else tuple(dict.fromkeys(grad))
 
     def go(self) -> Result:
+        """Run, and differentiate. A recorded run follows all float inputs, as far as operations let it."""
+        try:
+            return self.once()
+        except GradientError:
+            if not self.follow:
+                raise
+            self.follow = False
+            return self.once()
+
+    def once(self) -> Result:
         start = perf_counter()
         self.prepare()
         self.warn_unused()
@@ -181,6 +191,7 @@ class Run:
             begun = tick()
             self.check_finite("the input", given)
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
+            state.follow = self.follow
             watch = Watch(state, self.timeout, self.max_memory, self.abandon)
             scopes.enter_context(watch)
             frame, scope = self.evaluate(state, given, wanted)

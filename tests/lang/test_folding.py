@@ -110,3 +110,18 @@ def test_the_numerator_layout_is_the_transpose() -> None:
     np.testing.assert_array_equal(t.result[0], d.result)
     steps = [s.local for s in t.backward if isinstance(s, BackwardStep)]
     assert steps == ["2·rᵀ", "∂loss/∂r @ X"]
+
+
+def test_with_a_head_the_derivative_is_that_of_the_weighed_output() -> None:
+    program = compile("y = A @ x")
+    given = {"A": np.array([[1.0, 2], [3, 4]]), "x": np.ones(2)}
+    d = program.run(given, ["x"], head=[1.0, -1.0], trace=True).derivation("x")
+    assert d.chain == "d⟨head, y⟩/dx = Aᵀ @ head"
+    assert compile("y = x ** 2").run({"x": [1.0, 2]}, ["x"], head=[1.0, 5], trace=True).derivation("x").chain == (
+        "d⟨head, y⟩/dx = head · 2·x"
+    )
+
+
+def test_inputs_that_an_operation_takes_as_plain_numbers_are_not_followed() -> None:
+    d = compile("input n = 3.0\ninput x = 2\ny = x * sum(full(2, n))").run({}, ["x"], trace=True).derivation("x")
+    assert d.result == 6
