@@ -97,6 +97,22 @@ def test_a_gradient_is_the_limit_of_differences(program: Path, given: Any, names
         np.testing.assert_allclose(np.vdot(grads[name], direction), numeric, rtol=1e-6, atol=rounding)
 
 
+@pytest.mark.parametrize(("program", "given", "names", "of"), gradients_asked())
+def test_a_gradient_is_explained(program: Path, given: Any, names: list[str], of: str | None) -> None:
+    """The backward steps give the gradient, and the check along a direction agrees; loops are short enough to read."""
+    few = {"steps": 20} if program.stem == "ode" else {}
+    made = load(program).run({**given, **few}, grad=names, of=of, trace=True)
+    for name in names:
+        d = made.derivation(name)
+        np.testing.assert_array_equal(d.result, made.grads[name])
+        assert [d.of, d.wrt, d.forward[0].name] == [made.of, name, name]
+        assert len(d.forward) < 200
+        assert len(d.backward) < 300
+        assert d.along is not None
+        assert d.numeric is not None
+        assert abs(d.along - d.numeric) <= 1e-5 * max(abs(d.along), abs(d.numeric), 0.01 * d.size)
+
+
 def test_gradient_descent_finds_the_certified_line() -> None:
     y, x = columns("norris")
     made = run("gradient_descent", "y", x=x, y=y)
