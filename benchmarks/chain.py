@@ -88,10 +88,10 @@ CONTESTANTS: dict[str, Contestant] = {
 }
 
 
-def peak() -> float:
-    """The most memory the process has had, in MiB."""
+def memory_in(field: str) -> float:
+    """What the process has in memory ("VmRSS"), or the most it has had ("VmHWM"), in MiB."""
     with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+        return next(int(line.split()[1]) for line in file if line.startswith(field)) / 1024
 
 
 def measure(size: int, dtype: str, rounds: int) -> None:
@@ -134,18 +134,14 @@ def memory(size: int, dtype: str) -> None:
 
 
 def _memory(size: int, dtype: str) -> None:
-    a = np.zeros(4).astype(dtype)
-    with_ndgrad(np.repeat(a, 20000))()
+    with_ndgrad(np.ones(size // 8, dtype))()  # so that what is loaded once does not count
     a = np.random.default_rng(0).standard_normal(size).astype(dtype)
-    from ndgrad import nd
-
-    x = nd.array(a)
-    del x
-    before = peak()  # a, and once the size of x
-    run = with_ndgrad(a)
-    run()
-    gradient = a.nbytes / 2**20
-    print(f"{size:>10,} {dtype} ndgrad: {peak() - before - gradient:.0f} MiB beyond x and its gradient")
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # begin the peak anew
+    before = memory_in("VmRSS")
+    with_ndgrad(a)()
+    beyond = memory_in("VmHWM") - before - 2 * a.nbytes / 2**20
+    print(f"{size:>10,} {dtype} {'ndgrad':25} {beyond:9.0f} MiB  beyond x and its gradient")
 
 
 def main() -> None:

@@ -558,10 +558,12 @@ def reduced(ufunc: np.ufunc, x: Any, axis: Any = None, keepdims: bool = False) -
     if 0 in x.shape or dtype.char not in "fdl?" or x.dtype.kind == "u":
         return source(np.asarray(ufunc.reduce(computed(x), axis=axes, keepdims=keepdims))[()])
     inner = _inner(x)
-    if inner is not x and not inner.shape and ufunc is not np.add:
-        return broadcast(inner, left)
     if not axes:
         return x
+    if inner is not x and not inner.shape:  # one number, spread
+        if ufunc is np.add:
+            inner = inner.astype(dtype) * dtype.type(math.prod([x.shape[i] for i in axes]))
+        return broadcast(inner, left)
     made = Lazy(REDUCE, (x,), (ufunc, axes), kept, dtype)
     return made if left == kept else view(made, left)
 

@@ -74,6 +74,15 @@ def test_reductions_over_any_axes(name: str, axis, keepdims: bool, transposed: b
     np.testing.assert_allclose(lazy.computed(made), wanted, rtol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(), (4,), (3, 1)])
+def test_spread_arrays_are_reduced(shape: tuple[int, ...]) -> None:
+    x = np.asarray(RNG.standard_normal(shape))
+    spread = np.broadcast_to(lazily(x) * 2, (3, 4))
+    for axis in (None, 0, 1):
+        np.testing.assert_allclose(np.sum(spread, axis=axis), np.sum(np.broadcast_to(2 * x, (3, 4)), axis=axis))
+        np.testing.assert_allclose(np.max(spread, axis=axis), np.max(np.broadcast_to(2 * x, (3, 4)), axis=axis))
+
+
 def test_a_reduction_can_be_used_in_the_shape_it_came_from() -> None:
     x = RNG.standard_normal((12, 10))
     a = lazily(x)
