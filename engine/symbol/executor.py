@@ -25,7 +25,7 @@ from ndgrad.symbol.inference import infer_dtypes, infer_shape, shapes_of
 from ndgrad.symbol.plan import Plan
 from ndgrad.symbol.symbol import Symbol
 from ndgrad.symbol.tracing import Placeholder, Reg
-from ndgrad.tape import STATE, owner_of, tick, written
+from ndgrad.tape import STATE, General, GradReq, Sink, owner_of, tick, written
 
 
 class Executor:
@@ -106,6 +106,8 @@ class Executor:
         for name, g in zip(wanted, made, strict=True):
             target = self.grad_dict[name]
             assert target is not None
+            if g is not None and g is target._data:
+                continue  # it was computed right there
             buffer = target._writable()
             if self._reqs[name] == "add":
                 if g is not None:
@@ -117,7 +119,8 @@ class Executor:
         """The plan for the shapes of now, or None where shapes depend on values."""
         given = {**self.arg_dict, **self.aux_dict}
         shapes = tuple((x.shape, x.dtype) for x in given.values())
-        key = training, STATE.kinks, STATE.float_dtype, shapes
+        large = any(map(_is_large, given.values()))
+        key = training, STATE.kinks, STATE.float_dtype, shapes, large
         if key not in self._plans:
             with autograd.pause(training):
                 try:
@@ -130,7 +133,7 @@ class Executor:
                 for y in made
             ]
             wanted = [inside[name].register for name in self._wanted] if training else []
-            self._plans[key] = Plan(trace, outputs, wanted)
+            self._plans[key] = Plan(trace, outputs, wanted, large)
         return self._plans[key]
 
     # Arrays
@@ -199,7 +202,7 @@ class _Run:
         r: list[Any] = [None] * (len(plan.trace.shapes) + 1)
         r[-1] = {}
         for i, x in enumerate(self.given.values()):
-            r[i] = plain(x)
+            r[i] = x.lazy if plan.large and _is_large(x) else plain(x)
         training, STATE.training = STATE.training, self.training
         try:
             plan.forward(r, self.training)
@@ -213,7 +216,8 @@ class _Run:
         if self.training:
             self.registers = r
         made = [r[x.number] if x.__class__ is Reg else x for x in plan.outputs]
-        return [new_array(_own(y, r, len(self.given))) for y in made]
+        self.outputs = [_wrapped(y, r, len(self.given)) for y in made]
+        return self.outputs
 
     def rewind(self) -> None:
         """Put random numbers and running statistics back to where the forward pass found them."""
@@ -242,8 +246,15 @@ class _Run:
         if self.plan is None:
             return self.swept(heads, wanted)
         self.unchanged()
+        if not self.registers:
+            self.again()
         made = self.plan.backward(self.registers, heads)
-        if all(g is None or np.isfinite(g).all() for g in made):
+        if self.plan.large:
+            made, finite = self.settled(made, wanted)
+            self.registers = []  # so that no deferred array looks at the arguments any more
+        else:
+            finite = all(g is None or np.isfinite(g).all() for g in made)
+        if finite:
             return made
         after = random.generator().bit_generator.state
         states = {name: np.array(x.data) for name, x in self.executor.aux_dict.items()}
@@ -253,6 +264,31 @@ class _Run:
         for name, values in states.items():
             self.executor.aux_dict[name]._writable()[...] = values
         return self.swept(heads, wanted)
+
+    def again(self) -> None:
+        """The registers once more, for a second backward after one that has let them go."""
+        after = random.generator().bit_generator.state
+        outputs = self.outputs
+        self.rewind()
+        self.forward()
+        self.outputs = outputs
+        random.generator().bit_generator.state = after
+
+    def settled(self, made: list[Any], wanted: list[str]) -> tuple[list[Any], bool]:
+        """The cotangents and the outputs, computed together; and whether the former are finite."""
+        found = {}
+        for i, (name, g) in enumerate(zip(wanted, made, strict=True)):
+            target = self.executor.grad_dict[name]
+            if g is not None and target is not None:
+                leaf = General(None, (), (), (), target.shape, target.dtype)
+                req: GradReq = "add" if self.executor._reqs[name] == "add" else "write"
+                leaf.mark(sink=Sink(target, req))
+                found[i] = leaf, g
+        made = [None] * len(made)
+        finite = STATE.fusion.settled(found, self.outputs, True)
+        for i, (_, g) in found.items():
+            made[i] = g
+        return made, bool(finite)
 
     def swept(self, heads: list[Any], wanted: list[str]) -> list[Any]:
         """The cotangents by the sweep over the recorded run."""
@@ -279,8 +315,19 @@ def _array(y: Any) -> NDArray:
     return y if isinstance(y, NDArray) else array(y)
 
 
+def _is_large(x: NDArray) -> bool:
+    return STATE.fusion is not None and x.__class__ is STATE.fusion.Large
+
+
+def _wrapped(y: Any, r: list[Any], inputs: int) -> NDArray:
+    """An output, with memory of its own where it would be a view of an argument."""
+    if STATE.fusion is not None and y.__class__ is STATE.fusion.Lazy:
+        made: NDArray = STATE.fusion.large(y)
+        return made
+    return new_array(_own(y, r, inputs))
+
+
 def _own(y: Any, r: list[Any], inputs: int) -> Any:
-    """An output with memory of its own, where it would be a view of an argument."""
     if isinstance(y, np.ndarray):
         owner = owner_of(y)
         if any(isinstance(x, np.ndarray) and owner_of(x) is owner for x in r[:inputs]):
@@ -366,13 +413,13 @@ def simple_bind(
     arguments, auxiliary = [found[n] for n in names], [found[n] for n in states]
     kinds = infer_dtypes(symbol, dtypes)
     reqs = _requests(grad_req, names)
-    args = {n: new_array(np.zeros(s, kinds[n])) for n, s in zip(names, arguments, strict=True)}
+    args = {n: array(np.zeros(s, kinds[n])) for n, s in zip(names, arguments, strict=True)}
     aux = {n: new_array(np.zeros(s, kinds[n])) for n, s in zip(states, auxiliary, strict=True)}
     for name, x in aux.items():
         if name.endswith("moving_var"):
             x._writable()[...] = 1
     grads = {
-        n: new_array(np.zeros(x.shape, x.dtype)) if reqs[n] != "null" and x.dtype.kind == "f" else None
+        n: array(np.zeros(x.shape, x.dtype)) if reqs[n] != "null" and x.dtype.kind == "f" else None
         for n, x in args.items()
     }
     return Executor(symbol, args, grads, reqs, aux)

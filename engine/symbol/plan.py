@@ -34,16 +34,19 @@ class Plan:
     """What runs. `forward` fills the registers; `backward` gives the cotangents of the wanted ones.
 
     outputs: a register or a constant for each output; wanted: registers to differentiate by.
+    large: the registers may hold arrays that are not computed yet (`ndgrad.fusion`); operations that cannot
+    wait then compute what they read.
     """
 
-    def __init__(self, trace: Trace, outputs: Sequence[Any], wanted: Sequence[int], keep: Sequence[int] = ()) -> None:
+    def __init__(self, trace: Trace, outputs: Sequence[Any], wanted: Sequence[int], large: bool = False) -> None:
         self.trace = trace
         self.outputs = list(outputs)
         self.wanted = list(wanted)
         self.steps = _needed(trace.steps, [x.number for x in outputs if x.__class__ is Reg])
         self.leads = self._leading()
         self.draws = any(step.op.name in DRAWS or isinstance(step.op, Call) for step in self.steps)
-        self.kept = {*keep, *(x.number for x in outputs if x.__class__ is Reg)}
+        self.kept = {x.number for x in outputs if x.__class__ is Reg}
+        self.large = large
         self._forward: dict[bool, list[Callable[..., None]]] = {}
         self._backward: list[Callable[..., None]] | None = None
         self._kept_for_rules: set[int] | None = None
@@ -94,6 +97,7 @@ class Plan:
             w.line(f"{w.constant(_Tracked(step, self.leads) if tracked else _Untracked(step))}(r)")
             return
         op = step.op
+        w.now = self._at_once(op)
         operands = [w.value(x) for x in step.operands]
         statics = [w.value(x) for x in step.statics]
         if op.variadic:
@@ -105,6 +109,14 @@ class Plan:
             call = f"{w.constant(op.value)}({w.constant(PLAIN)}, {arguments})"
         targets = ", ".join(f"r[{i}]" for i in step.results)
         w.line(f"{targets}{',' if op.outputs > 1 and len(step.results) == 1 else ''} = {call}")
+
+    def _at_once(self, op: Primitive) -> bool:
+        """Whether the operation, and its rules, need values that are computed."""
+        if not self.large or op.elementwise:
+            return False
+        from ndgrad.fusion.large import WAITING
+
+        return op.name not in WAITING
 
     # Back
 
@@ -156,6 +168,7 @@ class Plan:
             w.line(f"{w.constant(_Pulled(step, self.leads))}(r, b, own)")
             return
         op, results = step.op, step.results
+        w.now = self._at_once(op)
         take = " = ".join(f"b[{i}]" for i in results if i not in self.wanted)
         if len(results) > 1:
             w.line(f"g = ({', '.join(f'_dense(b[{i}])' for i in results)},)")
@@ -169,6 +182,8 @@ class Plan:
             w.line(f"{take} = None")
         if len(results) == 1:
             w.line("if g.__class__ is Scattered: g = g.dense()")
+        if w.now:
+            w.line("g = tuple(map(_now, g))" if len(results) > 1 else "g = _now(g)")
         if op.partials is not None:
             self._write_partials(w, step, op)
         elif op.reuse is not None and self.trace.shapes[results[0]]:
@@ -248,6 +263,8 @@ class Plan:
 
     def _give(self, w: _Writer, register: int, fits: bool) -> None:
         """Add c to the cotangent of a register. fits: it has the register's shape and dtype already."""
+        if not fits and self.large:
+            w.line("c = _unspread(c)")
         if not fits:
             shape, dtype = w.constant(self.trace.shapes[register]), w.constant(self.trace.dtypes[register])
             w.line(f"c = _fitted(c, {shape}, {dtype})")
@@ -347,6 +364,16 @@ def _dense(g: Any) -> Any:
     return g.dense() if g.__class__ is Scattered else g
 
 
+def _now(x: Any) -> Any:
+    """x, computed if it is deferred."""
+    return x if STATE.fusion is None else STATE.fusion.computed(x)
+
+
+def _unspread(c: Any) -> Any:
+    """A large array that repeats one number as a deferred one, so that products with it stay small."""
+    return STATE.fusion.unspread(c) if STATE.fusion is not None and c.__class__ is np.ndarray else c
+
+
 class _Untracked:
     """A call without a gradient: plain arrays in, plain arrays out."""
 
@@ -358,7 +385,7 @@ class _Untracked:
 
     def __call__(self, r: list[Any]) -> None:
         with autograd.pause(STATE.training):
-            y = self.run(*(new_array(r[i]) for i in self.inputs))
+            y = self.run(*(new_array(_now(r[i])) for i in self.inputs))
         for i, part in zip(self.results, y if isinstance(y, (tuple, list)) else (y,), strict=True):
             r[i] = plain(part)
 
@@ -384,7 +411,7 @@ class _Tracked:
         self.tracked = {i for i in self.inputs if i in leads}
 
     def __call__(self, r: list[Any]) -> None:
-        leaves = {i: new_array(r[i]) for i in dict.fromkeys(self.inputs)}
+        leaves = {i: new_array(_now(r[i])) for i in dict.fromkeys(self.inputs)}
         for i in self.tracked:
             leaves[i].attach_grad()
         with autograd.record(STATE.training):
@@ -402,7 +429,7 @@ class _Pulled:
         self.step = step
 
     def __call__(self, r: list[Any], b: list[Any], own: set[int]) -> None:
-        bars = [_dense(b[i]) for i in self.step.results]
+        bars = [_now(_dense(b[i])) for i in self.step.results]
         taped = r[-1][self.step]
         heads = [(y.node, g) for y, g in zip(taped.ys, bars, strict=True) if g is not None and y.node is not None]
         if not heads:
@@ -422,9 +449,10 @@ class _Writer:
         self.lines: list[str] = []
         self.level = 1
         self.steps = 0
-        self.scope: dict[str, Any] = {
-            "_gather": _gather, "_fitted": _fitted, "_dense": _dense, "Scattered": Scattered
-        }  # fmt: skip
+        self.now = False  # whether registers are computed as they are read
+        self.scope: dict[str, Any] = {"Scattered": Scattered}
+        for helper in (_gather, _fitted, _dense, _now, _unspread):
+            self.scope[helper.__name__] = helper
         self.names: dict[int, str] = {}
         self.made: list[Callable[..., None]] = []
 
@@ -439,7 +467,7 @@ class _Writer:
     def value(self, x: Any) -> str:
         """An operand or a static: a register, a number, or a constant."""
         if x.__class__ is Reg:
-            return f"r[{x.number}]"
+            return f"_now(r[{x.number}])" if self.now else f"r[{x.number}]"
         if x is None or x is True or x is False or x.__class__ is int:
             return repr(x)
         if _registers_in(x):
