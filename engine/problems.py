@@ -105,6 +105,11 @@ def unsupported_dtype(dtype: Any) -> InputError:
     return InputError(Diagnostic("E601", f"arrays of dtype {dtype} are not supported", help=cure))
 
 
+def cannot_load(path: str, reason: str) -> InputError:
+    """E602: a file of arrays that is not there, or is no such file."""
+    return InputError(Diagnostic("E602", f"cannot read {path}: {reason}"))
+
+
 def not_a_float(dtype: Any) -> GradientError:
     """E401: the derivative by something that is not a float."""
     cure = "only float32 and float64 values carry gradients; convert it with float(...) or give it as floats"
