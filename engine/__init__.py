@@ -53,6 +53,7 @@ _MODULES = {
     "nd": "ndgrad.nd",
     "autograd": "ndgrad.autograd",
     "random": "ndgrad.random",
+    "rnd": "ndgrad.random",
     "sym": "ndgrad.symbol",
     "symbol": "ndgrad.symbol",
     "test_utils": "ndgrad.test_utils",
@@ -100,6 +101,8 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
+    if name == "MXNetError":  # what `except mx.MXNetError` should catch
+        name = "Error"
     if name in _MODULES:
         found: Any = import_module(_MODULES[name])
     elif name in _NAMES:

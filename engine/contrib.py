@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ndgrad import problems
-from ndgrad.ndarray import NDArray, new_array
+from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.ops import lookup
 
-__all__ = ["cond", "foreach", "while_loop"]
+__all__ = ["allclose", "arange_like", "boolean_mask", "cond", "div_sqrt_dim", "foreach", "while_loop"]
 
 
 def foreach(body: Callable[[Any, Any], tuple[Any, Any]], data: Any, init_states: Any, name: str = "") -> Any:
@@ -74,6 +76,40 @@ def while_loop(
 def cond(pred: Any, then_func: Callable[[], Any], else_func: Callable[[], Any], name: str = "") -> Any:
     """then_func() if pred, an array with one entry, is true, else else_func()."""
     return then_func() if bool(pred) else else_func()
+
+
+def boolean_mask(data: NDArray, index: Any, axis: int = 0) -> NDArray:
+    """The slices along an axis for which `index` is not 0."""
+    keep = np.asarray(plain(index)) != 0
+    return data[(*(slice(None),) * (axis % data.ndim), keep)]
+
+
+def arange_like(
+    data: NDArray, start: float = 0.0, step: float = 1.0, repeat: int = 1, axis: int | None = None
+) -> NDArray:
+    """start, start + step, …: as many as there are entries, in their shape, or as an axis is long."""
+    count = data.size if axis is None else data.shape[axis]
+    made = (start + step * (np.arange(count) // repeat)).astype(data.dtype)
+    return new_array(made.reshape(data.shape) if axis is None else made)
+
+
+def div_sqrt_dim(data: NDArray) -> NDArray:
+    """data over the root of the size of its last axis."""
+    factor: float = data.shape[-1] ** -0.5
+    return data * factor
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True) -> NDArray:
+    """1.0 if all entries agree within the tolerances, else 0.0."""
+    return new_array(np.float32(np.allclose(plain(a), plain(b), rtol, atol, equal_nan)))
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("isnan", "isinf", "isfinite"):  # which are functions of `nd` here
+        from ndgrad import nd
+
+        return getattr(nd, name)
+    raise AttributeError(f"nd.contrib has no function {name!r}")
 
 
 def _listed(value: Any) -> list[Any]:

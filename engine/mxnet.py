@@ -85,6 +85,23 @@ def instance_norm(data: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
     return y * _op("reshape")(gamma, shape) + _op("reshape")(beta, shape)
 
 
+def group_norm(data: Any, gamma: Any, beta: Any, num_groups: int = 1, eps: float = 1e-5) -> Any:
+    """Each group of channels of each instance with mean 0 and variance 1, times gamma, plus beta (one per group)."""
+    x = _as_array(data)
+    parts = _op("reshape")(x, (x.shape[0], num_groups, -1))
+    centred = parts - _op("mean")(parts, axis=-1, keepdims=True)
+    y = centred / _op("sqrt")(_op("mean")(centred * centred, axis=-1, keepdims=True) + eps)
+    y = y * _op("reshape")(gamma, (1, -1, 1)) + _op("reshape")(beta, (1, -1, 1))
+    return _op("reshape")(y, x.shape)
+
+
+def up_sampling(data: Any, scale: int, sample_type: str = "nearest", **others: Any) -> Any:
+    """Each pixel `scale` times as high and wide, by repetition."""
+    if sample_type != "nearest":
+        raise problems.bad_argument("UpSampling", "sample_type is 'nearest'")
+    return _op("repeat")(_op("repeat")(data, scale, -1), scale, -2)
+
+
 # Outputs whose gradient is that of a loss
 
 
@@ -391,6 +408,27 @@ def space_to_depth(data: Any, block_size: int) -> Any:
     return _op("reshape")(_op("transpose")(apart, (0, 3, 5, 1, 2, 4)), (n, c * b**2, h // b, w // b))
 
 
+def unravel_index(data: Any, shape: Any) -> Any:
+    """The indices, one row for each axis, of places counted through an array of `shape`."""
+    places = np.asarray(plain(_as_array(data))).astype(np.int64)
+    return new_array(np.stack(np.unravel_index(places, tuple(shape))))
+
+
+def ravel_multi_index(data: Any, shape: Any) -> Any:
+    """The places, counted through an array of `shape`, of indices with one row for each axis."""
+    rows = np.asarray(plain(_as_array(data))).astype(np.int64)
+    return new_array(np.ravel_multi_index(tuple(rows), tuple(shape)))
+
+
+def khatri_rao(*args: Any) -> Any:
+    """The Kronecker products of the columns of matrices with as many columns each."""
+    made = _as_array(args[0])
+    for x in args[1:]:
+        product = _op("expand_dims")(made, 1) * _op("expand_dims")(_as_array(x), 0)
+        made = _op("reshape")(product, (-1, made.shape[1]))
+    return made
+
+
 def _truths(name: str) -> Callable[..., Any]:
     def call(lhs: Any, rhs: Any) -> Any:
         a, b = _as_array(lhs), _as_array(rhs)
@@ -505,6 +543,24 @@ def sgd_mom_update(
     return _stepped(weight, weight + mom, out)
 
 
+def nag_mom_update(
+    weight: Any, grad: Any, mom: Any, lr: float, momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0,
+    clip_gradient: float = -1.0, out: Any = None,
+) -> Any:  # fmt: skip
+    """Nesterov's step: mom = momentum·mom + g; weight -= lr·(g + momentum·mom)."""
+    g = _gradient(weight, grad, wd, rescale_grad, clip_gradient)
+    mom[:] = momentum * mom + g
+    return _stepped(weight, weight - lr * (g + momentum * mom), out)
+
+
+def signsgd_update(
+    weight: Any, grad: Any, lr: float, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
+    out: Any = None,
+) -> Any:  # fmt: skip
+    """weight = (1 - lr·wd)·weight - lr·sign(grad)."""
+    return _stepped(weight, (1 - lr * wd) * weight - lr * _op("sign")(_as_array(grad)), out)
+
+
 def adam_update(
     weight: Any, grad: Any, mean: Any, var: Any, lr: float, beta1: float = 0.9, beta2: float = 0.999,
     epsilon: float = 1e-8, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -541,6 +597,13 @@ FUNCTIONS: dict[str, str | Callable[..., Any]] = {
     "Pooling": pooling,
     "L2Normalization": l2_normalization,
     "InstanceNorm": instance_norm,
+    "GroupNorm": group_norm,
+    "UpSampling": up_sampling,
+    "unravel_index": unravel_index,
+    "ravel_multi_index": ravel_multi_index,
+    "khatri_rao": khatri_rao,
+    "nag_mom_update": nag_mom_update,
+    "signsgd_update": signsgd_update,
     "SoftmaxOutput": softmax_output,
     "Softmax": softmax_output,
     "LinearRegressionOutput": _regression("linear"),
@@ -604,6 +667,7 @@ FUNCTIONS: dict[str, str | Callable[..., Any]] = {
     "uniform": _drawn("uniform"),
     "normal": _drawn("normal"),
     "shuffle": _drawn("shuffle"),
+    "sample_multinomial": _drawn("multinomial"),
     **{f"random_{name}": _drawn(name) for name in ("exponential", "gamma", "poisson", "randint")},
     "Reshape": "reshape",
     "pow": "power",

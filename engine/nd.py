@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ndgrad import problems
 from ndgrad.aliases import alias_names, aliased, behind, renamed
 from ndgrad.context import Context, need_cpu
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import SUPPORTED, NDArray
 from ndgrad.ndarray import array as _array
 from ndgrad.ops import find, names
 from ndgrad.ops.shape import as_shape
@@ -28,6 +28,7 @@ __all__ = [
     "array",
     "empty",
     "eye",
+    "from_numpy",
     "full",
     "linalg",
     "linspace",
@@ -100,6 +101,11 @@ def linspace(
     return NDArray(np.linspace(start, stop, num, endpoint, dtype=dtype or STATE.float_dtype))
 
 
+def from_numpy(ndarray: npt.NDArray[Any], zero_copy: bool = True) -> NDArray:
+    """An array with the buffer of a NumPy array (a copy of it unless zero_copy)."""
+    return NDArray(ndarray) if zero_copy and ndarray.dtype in SUPPORTED else _array(ndarray)
+
+
 def waitall() -> None:
     """Return when all values exist; they do."""
 
@@ -110,7 +116,7 @@ def save(fname: Any, data: NDArray | list[NDArray] | dict[str, NDArray]) -> None
     E307 for anything else.
     """
     named = data if isinstance(data, dict) else None
-    arrays = [data] if isinstance(data, NDArray) else list(data.values()) if named is not None else data
+    arrays: Any = list(named.values()) if named is not None else [data] if isinstance(data, NDArray) else data
     if not isinstance(arrays, (list, tuple)) or not all(isinstance(x, NDArray) for x in arrays):
         raise problems.bad_argument("save", "an array, a list of arrays, or arrays by name are needed")
     names = list(named) if named is not None else [f"{_LISTED}{i}" for i in range(len(arrays))]

@@ -65,6 +65,22 @@ def bernoulli(prob: float = 0.5, shape: Shape = (1,), dtype: Any = None, ctx: An
     return _made(generator().random(as_shape(shape)) < prob, dtype)
 
 
+def multinomial(data: NDArray, shape: Shape = (), get_prob: bool = False, dtype: Any = "int32") -> Any:
+    """Class numbers drawn with the probabilities in the last axis of data, `shape` of them for each row.
+
+    get_prob: also their log-probabilities, through which a gradient passes.
+    """
+    draws = generator().random((*data.shape[:-1], *as_shape(shape)))
+    ends = np.cumsum(np.asarray(data.data, dtype=np.float64), axis=-1)
+    ends = ends.reshape((*data.shape[:-1], *(1,) * len(as_shape(shape)), data.shape[-1]))
+    picked = np.minimum((draws[..., None] >= ends).sum(-1), data.shape[-1] - 1)
+    made = NDArray(np.asarray(picked).astype(dtype))
+    if not get_prob:
+        return made
+    rows = np.indices(picked.shape)[: data.ndim - 1]
+    return [made, data[(*rows, picked)].log()]
+
+
 def shuffle(data: NDArray) -> NDArray:
     """A copy with the entries of the first axis in random order."""
     return data[generator().permutation(data.shape[0])]

@@ -11,7 +11,7 @@ from ndgrad import problems
 from ndgrad.aliases import aliased, behind, renamed
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray
-from ndgrad.ops import lookup
+from ndgrad.ops import find, lookup
 from ndgrad.primitive import Primitive
 from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, Sub, name_for, replaced
 from ndgrad.symbol.symbol import Symbol
@@ -75,6 +75,9 @@ def function_of(op: str) -> Callable[..., Any]:
 
 def _primitive_of(op: str) -> Primitive | None:
     """The operation that a call goes to directly, without a reading of its own."""
+    if op.startswith("linalg."):
+        name = op.partition(".")[2]
+        return behind(f"linalg_{name}") or (find(name) if aliased(f"linalg_{name}") is None else None)
     if "." in op:
         return lookup(op[len(CORE) :]) if op.startswith(CORE) else None
     return None if op == "gradient" else behind(op)

@@ -78,6 +78,16 @@ def cond(pred: Symbol, then_func: Callable[[], Any], else_func: Callable[[], Any
     return _alike(then, list(made))
 
 
+def __getattr__(name: str) -> Any:
+    from ndgrad import contrib
+
+    if name.startswith("_") or not hasattr(contrib, name):
+        raise AttributeError(f"sym.contrib has no function {name!r}")
+    from ndgrad.symbol.calls import maker
+
+    return maker(f"contrib.{name}")
+
+
 def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
