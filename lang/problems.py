@@ -164,7 +164,12 @@ def unexpected_indent(span: Span) -> Diagnostic:
 def missing_block(span: Span, word: str, header: Span) -> Diagnostic:
     """E105: a block was opened and nothing is in it."""
     labels = (Label(span, "an indented line is expected here"), Label(header, "the block starts here"))
-    return Diagnostic("E105", f"the block after `{word}` is empty", labels, "write `pass` where nothing is to be done")
+    return Diagnostic(
+        "E105",
+        f"the block after `{word}` is empty",
+        labels,
+        "indent its lines; `pass` stands where nothing is to be done",
+    )
 
 
 def unknown_dedent(span: Span, width: int, known: Sequence[int]) -> Diagnostic:
