@@ -146,7 +146,8 @@ def _exact_where(small: Any, slope: Any, x: Any, exact: Callable[[Any], Any]) ->
 @plain
 def tanh_slope(x: Any, y: Any) -> Any:
     """sech(x)² where y = tanh(x)."""
-    slope = 1.0 - y * y
+    slope = y * y
+    slope = np.subtract(1.0, slope, out=slope) if slope.__class__ is np.ndarray else 1.0 - slope
     return _exact_where(slope < 1e-3, slope, x, sech2)
 
 
