@@ -48,14 +48,16 @@ class _Parser:
         """The tree, or the first problem and the number of the token where it was found."""
         self.builder.source = source
         state = self.lark.parse_interactive("")
+        end = Token("$END", "")
+        end.start_pos = end.end_pos = len(source.text)
         i = 0
         try:
             while i < len(tokens):
                 state.feed_token(tokens[i])
                 i += 1
-            made: syntax.Body = state.feed_token(Token("$END", ""))
+            made: syntax.Body = state.feed_token(end)
         except UnexpectedToken as error:
-            return explained(source, tokens, i, set(error.expected)), i
+            return explained(source, [*tokens, end], i, set(error.expected)), i
         except Error as error:
             span = error.span
             while span is not None and i and (tokens[i - 1].start_pos or 0) >= span.start:
