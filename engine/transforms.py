@@ -56,6 +56,7 @@ def vjp(function: Function, primals: Sequence[Any], head: Any = None, wrt: Wrt |
     chosen = tuple(range(len(primals))) if wrt is None else _several(wrt)
     given = [as_array(x) for x in primals]
     leaves = []
+    begun = tick()
     for i in chosen:
         if given[i].dtype.kind != "f":
             from ndgrad.problems import not_a_float
@@ -69,7 +70,12 @@ def vjp(function: Function, primals: Sequence[Any], head: Any = None, wrt: Wrt |
     if not isinstance(value, NDArray) or value.node is None:
         bars = [new_array(np.zeros(x.shape, x.dtype)) for x in leaves]
     else:
-        bars = autograd.grad([value], leaves, [head], create_graph=outside, train_mode=STATE.training)
+        # What nothing outside leads to needs no graph; a loop of such steps would record itself for nothing.
+        graph = outside and (value.__class__ is not NDArray or head is not None or bool(_outer_nodes(value, begun)))
+        bars = autograd.grad([value], leaves, [head], create_graph=graph, train_mode=STATE.training)
+        if outside and not graph:
+            value = new_array(value.data)
+            y = (value, *y[1:]) if isinstance(y, tuple) else value
     return y, bars[0] if isinstance(wrt, int) else tuple(bars)
 
 

@@ -172,3 +172,28 @@ def test_a_checkpoint_runs_the_function_again_in_the_backward() -> None:
     assert len(runs) == 1
     y.backward()
     assert len(runs) == 2
+
+
+def test_a_gradient_that_nothing_outside_leads_to_is_not_recorded() -> None:
+    outside = nd.array([2.0])
+    outside.attach_grad()
+    with autograd.record():
+        value, g = ndgrad.value_and_grad(lambda w: nd.sum(w**3))(nd.array([1.0, 2.0]))
+        assert value.node is None
+        assert g.node is None
+        closed, c = ndgrad.value_and_grad(lambda w: nd.sum(w**3) * outside)(nd.array([1.0, 2.0]))
+        y = nd.sum(c) + closed
+    assert c.node is not None
+    y.backward()
+    assert outside.grad is not None
+    assert outside.grad.asnumpy().tolist() == [3 + 12 + 9]
+
+
+def test_what_comes_along_with_a_value_keeps_its_graph() -> None:
+    outside = nd.array([2.0])
+    outside.attach_grad()
+    with autograd.record():
+        (_, beside), _ = ndgrad.value_and_grad(lambda w: (nd.sum(w**2), outside * 5))(nd.array([1.0]))
+    beside.backward()
+    assert outside.grad is not None
+    assert outside.grad.asnumpy().tolist() == [5]
