@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.aliases import _as_array, _op
+from ndgrad.aliases import _as_array, _op, full_axes
 from ndgrad.autograd import Function
 from ndgrad.ndarray import NDArray, new_array, plain
 
@@ -440,9 +440,9 @@ def _truths(name: str) -> Callable[..., Any]:
     return call
 
 
-def _nanprod(data: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _nanprod(data: Any, axis: Any = None, keepdims: bool = False, exclude: bool = False) -> Any:
     x = _as_array(data)
-    return _op("prod")(_op("where")(_op("isnan")(x), 1.0, x), axis, keepdims)
+    return full_axes("prod")(_op("where")(_op("isnan")(x), 1.0, x), axis, keepdims, exclude)
 
 
 # Linear algebra
