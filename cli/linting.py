@@ -6,8 +6,10 @@ import sys
 from typing import Any
 
 from ndgrad.cli.drawing import as_json
+from ndgrad.cli.job import pairs
+from ndgrad.cli.problems import usage
 from ndgrad.cli.programs import named
-from ndgrad.cli.reading import STDIN
+from ndgrad.cli.reading import STDIN, value
 from ndgrad.cli.streams import columns, only_ascii, painter, put
 from ndgrad.errors import Diagnostic, Error
 from ndgrad.frozen import Frozen
@@ -27,26 +29,33 @@ class Report(Frozen):
         return 3 if self.found else 0
 
 
-def examined(paths: list[str]) -> list[Report]:
-    """What is found in the programs in files, in folders, and in standard input (`-`)."""
+def examined(paths: list[str], inputs: list[str] | None) -> list[Report]:
+    """What is found in the programs in files, in folders, and in standard input (`-`).
+
+    inputs: NAME=VALUE, whose shapes and dtypes the programs are held against.
+    """
+    bound = pairs("-i", inputs)
+    if "-" in paths and any(text == "-" or text.startswith("-:") for _, text in bound):
+        usage("standard input is the program, and cannot be an input too")
+    given = {name: value(text, f"-i {name}") for name, text in bound}
     reports: list[Report] = []
     for path in named(paths, lambda error: reports.append(Report("", error.diagnostics))):
         try:
-            found = _found(path)
+            found = _found(path, given)
         except Error as error:
             found = error.diagnostics
         reports.append(Report(STDIN if path == "-" else path, found))
     return reports
 
 
-def _found(path: str) -> tuple[Diagnostic, ...]:
+def _found(path: str, given: dict[str, Any]) -> tuple[Diagnostic, ...]:
     from ndgrad.lang import compile, load
 
     if path != "-":
-        return load(path).check()
+        return load(path).check(given)
     from ndgrad.cli.reading import bytes_from_stdin, decoded
 
-    return compile(decoded(bytes_from_stdin(), STDIN).text, STDIN, ".").check()
+    return compile(decoded(bytes_from_stdin(), STDIN).text, STDIN, ".").check(given)
 
 
 def write(reports: list[Report], format: str) -> None:

@@ -7,8 +7,8 @@ A comment `# lint: ignore[W201]` keeps the warnings with that code on its line t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ndgrad.errors import Diagnostic, Source, Span
 from ndgrad.frozen import Frozen
@@ -16,6 +16,7 @@ from ndgrad.lang import problems
 from ndgrad.lang.builtins import CONSTANTS, builtin, function_names
 from ndgrad.lang.flow import Flow
 from ndgrad.lang.lints import Lints
+from ndgrad.lang.shape_lints import Inferred
 
 if TYPE_CHECKING:
     from ndgrad.lang.program import Program
@@ -24,10 +25,14 @@ _COMMENT = re.compile(r"""(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^#"'\n])*(
 _IGNORE = re.compile(r"#\s*lint:\s*ignore(?:\[([^\]]*)\])?(?=\s|#|$)")
 
 
-def check(program: Program) -> tuple[Diagnostic, ...]:
-    """The warnings about a program that could be read, in the order of the text."""
+def check(program: Program, inputs: Mapping[str, Any] | None = None) -> tuple[Diagnostic, ...]:
+    """What is found in a program that could be read, in the order of the text.
+
+    inputs: values of inputs, of which only shapes and dtypes count; errors then hold for runs with these.
+    """
     flow = Flow(program.body)
-    found = [*Lints(program.body).found, *flow.found, *_not_declared(program, flow)]
+    found = [*Lints(program.body).found, *flow.found, *_not_declared(program, flow, inputs or {})]
+    found += Inferred(program, inputs).findings()
     return tuple(sorted(_without_ignored(program.source, found), key=_position))
 
 
@@ -35,11 +40,13 @@ def _position(problem: Diagnostic) -> tuple[int, str]:
     return problem.span.start if problem.span else 0, problem.code
 
 
-def _not_declared(program: Program, flow: Flow) -> Iterator[Diagnostic]:
+def _not_declared(program: Program, flow: Flow, given: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """W209: what only the caller can give a value."""
     known = {*program.checked.globals, *CONSTANTS, *function_names()}
     names = {name: node for name, node in program.checked.free.items() if name not in CONSTANTS and not builtin(name)}
     for name, node in (names | flow.early).items():
+        if name in given:
+            continue
         yield problems.not_declared(node.span, name, known - {name})
 
 

@@ -665,6 +665,29 @@ def loop_without_end(condition: Span) -> Diagnostic:
     return _warning("W211", "this loop never ends once it has begun", labels, "leave it with `break`")
 
 
+def vector_meets_column(span: Span, sides: tuple[Span, Span] | None, shapes: tuple[str, str]) -> Diagnostic:
+    """W301: a vector and a column of as many entries broadcast to a square."""
+    places = (span, span) if sides is None else sides
+    labels = [Label(place, f"shape {shape}") for place, shape in zip(places, shapes, strict=True)]
+    size = next((shape for shape in shapes if "×" not in shape), "n")
+    cure = "flatten the column: ravel(x), x[:, 0]; or say that it is meant: x[:, None]"
+    return _warning(
+        "W301", f"a vector meets a column, and the result is {size}×{size}", labels[: len(set(places))], cure
+    )
+
+
+def only_for_sizes(problem: Diagnostic, when: str) -> Diagnostic:
+    """W302: an operation that fails unless sizes agree which the declarations leave open."""
+    message = f"{problem.message}, unless {when}"
+    return _warning("W302", message, problem.labels, "if that is so, let the `input` statements say it")
+
+
+def fails_if_reached(problem: Diagnostic) -> Diagnostic:
+    """W303: a part of the program that fails whenever a run comes to it."""
+    help = f"a run that comes here ends with {problem.code}"
+    return _warning("W303", problem.message, problem.labels, f"{help}; {problem.help}" if problem.help else help)
+
+
 # E5xx: limits
 
 

@@ -149,11 +149,14 @@ class Program:
         )
         return guarded(run.go, run)
 
-    def check(self) -> tuple[Diagnostic, ...]:
-        """What is suspicious in the program, or sure to fail, in the order of the text; nothing is run."""
+    def check(self, inputs: Mapping[str, Any] | None = None) -> tuple[Diagnostic, ...]:
+        """What is suspicious in the program, or sure to fail, in the order of the text; nothing is run.
+
+        inputs: values by name, of which only shapes and dtypes count; what is found then holds for runs with these.
+        """
         from ndgrad.lang.linting import check
 
-        return _deep(lambda: check(self))
+        return _deep(lambda: check(self, inputs))
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -35,11 +35,12 @@ Format = Annotated[
 def lint(
     context: typer.Context,
     files: Files,
+    inputs: options.Inputs = None,
     format: Format = "text",
     debug: options.Debug = False,
 ) -> None:
     from ndgrad.cli.linting import examined, write
 
-    reports = examined(files)
+    reports = examined(files, inputs)
     write(reports, format)
     raise typer.Exit(max((report.exit_code for report in reports), default=0, key=(0, 3, 1).index))

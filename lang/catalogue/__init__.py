@@ -30,7 +30,7 @@ def entries() -> Iterator[Entry]:
 
     for module in (syntax, names, shapes, derivatives, limits, files, devices, checks):
         yield from module.ENTRIES
-    for module in (names, derivatives):
+    for module in (names, shapes, derivatives):
         yield from module.WARNINGS
 
 

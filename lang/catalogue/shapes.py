@@ -122,3 +122,32 @@ ENTRIES = (
         'rate = 0.1\nassert rate > 0, "the rate must be positive"\n',
     ),
 )
+
+WARNINGS = (
+    Entry(
+        "W301",
+        "a vector meets a column",
+        "`ndgrad lint`: a vector of n entries and an n×1 array do not pair entry by entry: each entry of the one meets "
+        "all of the other, and the result is n×n. That is a usual slip where targets have a second axis. Where it is "
+        "meant, `x[:, None]`, `reshape` or `expand_dims` in the operation or before it say so.",
+        "$ printf 'input x: [n]\ninput y: [n, 1]\noutput mean((x - y) ** 2)\n' | ndgrad lint -\n",
+        "$ printf 'input x: [n]\ninput y: [n, 1]\noutput mean((x - y[:, 0]) ** 2)\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W302",
+        "sizes that must agree, though the declarations leave them open",
+        "`ndgrad lint`: an operation fails for most sizes that the `input` statements allow. Sizes that are the same "
+        "get one name, and a size that is fixed is written as a number: the run then says at its start which input is "
+        "wrong. Where the sizes are as they should be, the operation is not.",
+        "$ printf 'input X: [n, d]\ninput w: [n]\noutput X @ w\n' | ndgrad lint -\n",
+        "$ printf 'input X: [n, d]\ninput w: [d]\noutput X @ w\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W303",
+        "a part of the program that fails whenever a run comes to it",
+        "`ndgrad lint`: whatever the values are, this line ends the run with an error. Lint cannot tell whether a run "
+        "comes here: the line stands in a branch, a loop or a function.",
+        "$ printf 'input x\nif x > 0:\n    x = ones(2) @ ones(3)\noutput x\n' | ndgrad lint -\n",
+        "$ printf 'input x\nif x > 0:\n    x = ones(3) @ ones(3)\noutput x\n' | ndgrad lint -\n",
+    ),
+)
