@@ -85,7 +85,12 @@ linalg = _Space("linalg")
 random = _Space("random")
 
 
+_made: dict[str, Any] = {}  # not in the module itself, where `sym.all` would hide Python's
+
+
 def __getattr__(name: str) -> Any:
+    if name in _made:
+        return _made[name]
     from ndgrad.symbol.calls import maker
 
     if name == "contrib":
@@ -96,7 +101,7 @@ def __getattr__(name: str) -> Any:
         found = maker(name)
     else:
         raise problems.unknown_function(name, __dir__())
-    globals()[name] = found
+    _made[name] = found
     return found
 
 
