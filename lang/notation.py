@@ -145,8 +145,14 @@ def term_of(value: Any) -> Term:
 def named_constant(array: Any) -> str:
     """How an array without a name is written: whole when it is small, else by its shape."""
     if array.size <= 4:
-        return np.array2string(array, separator=", ", precision=4).replace("\n", "")
+        return _nested(array.tolist())
     return f"⟨{'×'.join(map(str, array.shape))} constant⟩"
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_nested, value)) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class SymbolicNamespace:
@@ -210,6 +216,10 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return noted("negative", (inside,), value)
     if name == "reshape" and _same_but_for_ones(terms[0].shape, np.shape(value)):
         return _valued(terms[0], value)
+    if name in ("transpose", "index") and numbers[0] is not None:
+        return _number(numbers[0], value)
+    if name == "transpose" and _is(terms[0], "transpose") and statics == terms[0].statics == (None,):
+        return _valued(terms[0].args[0], value)
     if name == "negative":
         if numbers[0] is not None:
             return _number(-numbers[0], value)
@@ -288,8 +298,13 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name == "power" and term.args[1].number is not None and float(term.args[1].number).is_integer():
         base = parenthesised(term.args[0], op.precedence + 1)
         return base + superscript(int(term.args[1].number)), op.precedence
-    statics = dict(zip(op.statics, map(_shown_static, term.statics), strict=False))
+    statics = {
+        name: _shown_key(value) if name == "key" else _shown_static(value)
+        for name, value in zip(op.statics, term.statics, strict=False)
+    }
     binds = op.precedence
+    usual = f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})"
+    written = op.written or usual
     operands: dict[str, str] = {}
     if op.variadic:
         operands[op.operands[0]] = "[" + ", ".join(text_of(t)[0] for t in term.args) + "]"
@@ -297,8 +312,10 @@ def text_of(term: Term) -> tuple[str, int]:
         for i, (name, arg) in enumerate(zip(op.operands, term.args, strict=True)):
             # the right operand of - / @ and the base of a power need brackets at equal strength
             strict = binds < ATOM and (i > 0) != (op.name == "power") and op.name not in ("add", "multiply")
-            operands[name] = text_of(arg)[0] if binds >= ATOM else parenthesised(arg, binds + strict)
-    if binds >= ATOM and op.written == f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})":
+            postfix = binds >= ATOM and written.startswith(f"{{{name}}}")  # x⁻¹, x[key]
+            enclosed = binds >= ATOM and not postfix
+            operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, binds + strict)
+    if binds >= ATOM and written == usual:
         extra = [
             f"{p.name}={statics[p.name]}"
             for p, given in zip(op.signature[op.arity :], term.statics, strict=False)
@@ -309,9 +326,7 @@ def text_of(term: Term) -> tuple[str, int]:
         return "-" + parenthesised(term.args[0], 60), 60
     if op.name == "transpose":
         return parenthesised(term.args[0], ATOM) + "ᵀ", ATOM
-    if op.name == "index":
-        operands["x"] = parenthesised(term.args[0], ATOM)
-    return op.written.format(**operands, **statics), binds
+    return written.format(**operands, **statics), binds
 
 
 def parenthesised(term: Term, strength: int) -> str:
@@ -333,13 +348,16 @@ def _shown_static(value: Any) -> str:
     if isinstance(value, slice):
         parts = ["" if v is None else str(v) for v in (value.start, value.stop)]
         return ":".join([*parts, str(value.step)] if value.step is not None else parts)
-    if isinstance(value, tuple) and any(isinstance(v, slice) or v is Ellipsis or v is None for v in value):
-        return ", ".join(map(_shown_static, value))
     if value is Ellipsis:
         return "..."
     if isinstance(value, np.ndarray):
         return named_constant(value)
     return str(value)
+
+
+def _shown_key(key: Any) -> str:
+    """What stands in the brackets of an index."""
+    return ", ".join(map(_shown_static, key)) if isinstance(key, tuple) else _shown_static(key)
 
 
 def partials_of(op: Primitive, g: Any, y: Term, operands: tuple[Term, ...], statics: tuple[Any, ...]) -> list[Any]:

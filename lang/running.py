@@ -225,7 +225,7 @@ class Run:
         def derive(name: str, options: dict[str, Any]) -> Derivation:
             if not self.trace or name not in arrays:
                 return self.again(name)._derive(name, options)
-            return self.derive(name, of, y, head, arrays[name], state, bindings, options)
+            return self.derive(name, of, y, head, arrays[name], state, bindings, draws, options)
 
         seconds = perf_counter() - start
         made = Result(
@@ -285,7 +285,7 @@ class Run:
 
     def draws(self) -> Any:
         """What the random numbers of the run begin from, where it has to be known."""
-        if self.asked.seed is None and not self.asked.again:
+        if self.asked.seed is None and not self.asked.again and not self.trace:
             return None
         from ndgrad.ops import random
 
@@ -461,6 +461,7 @@ class Run:
         result: Any,
         state: State,
         bindings: Any,
+        draws: Any,
         options: dict[str, Any],
     ) -> Derivation:
         from ndgrad.lang.derivation import derive
@@ -471,7 +472,7 @@ class Run:
         def probe(direction: Any) -> float:
             """The derivative of ⟨head, of⟩ along a direction of the variable, by central differences."""
             step = 6e-6 if x.dtype == np.float64 else 3e-3
-            values = [self.moved(name, plain(x) + sign * step * direction, of, head) for sign in (1, -1)]
+            values = [self.moved(name, plain(x) + sign * step * direction, of, head, draws) for sign in (1, -1)]
             return (values[0] - values[1]) / (2 * step)
 
         return derive(
@@ -487,16 +488,24 @@ class Run:
             **options,
         )
 
-    def moved(self, name: str, value: Any, of: str | None, head: Any) -> float:
-        """⟨head, of⟩ where the input `name` is `value`."""
+    def moved(self, name: str, value: Any, of: str | None, head: Any, draws: Any) -> float:
+        """⟨head, of⟩ where the input `name` is `value`, with the random numbers that the run had."""
+        from ndgrad.ops import random
+
         inputs = {**self.inputs, name: np.asarray(value)}
         run = Run(self.program, inputs, (), None, of, self.dtype, False, {}, self.max_steps, _nowhere)
-        with np.errstate(all="ignore"), autograd.pause(), autograd.default_dtype(self.dtype or "float64"):
-            given = {n: taken(n, v, self.dtype, None, None) for n, v in inputs.items()}
-            state = State(given, frozenset(), self.max_steps, _nowhere, {}, traced=False)
-            frame, scope = run.evaluate(state, given, ())
-            outputs = run.outputs(state, frame, scope)
-            _, y, _ = run.differentiated(of, state, frame, scope, outputs)
+        stream = random.generator().bit_generator
+        held, stream.state = stream.state, draws
+        dtype = autograd.default_dtype(self.dtype or "float64")
+        try:
+            with np.errstate(all="ignore"), autograd.pause(self.asked.train), dtype:
+                given = {n: taken(n, v, self.dtype, None, None) for n, v in inputs.items()}
+                state = State(given, frozenset(), self.max_steps, _nowhere, {}, traced=False)
+                frame, scope = run.evaluate(state, given, ())
+                outputs = run.outputs(state, frame, scope)
+                _, y, _ = run.differentiated(of, state, frame, scope, outputs)
+        finally:
+            stream.state = held
         assert y is not None
         return float(np.vdot(head, plain(y)))
 

@@ -222,6 +222,7 @@ written = primitive(
     shape=_written,
     dtype=first,
     written="{x} with [{key}] = {value}",
+    precedence=30,  # what is written reaches as far as the value does
     internal=True,
     reuse=_written_reusing,
 )

@@ -103,3 +103,31 @@ def test_the_steps_are_those_that_the_variable_moves() -> None:
 def test_steps_by_different_variables_are_no_rounds() -> None:
     d = explained("input x = 2\na = x + 1\nb = x + 2\nc = a + b\ny = c")
     assert [step.rounds for step in d.backward] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_the_check_repeats_the_random_numbers_of_the_run(train: bool) -> None:
+    run = compile("input x = [1.0, 2]\nn = random_normal(shape=2)\ny = sum(dropout(x * n, 0.25) ** 2)")
+    for seed in (None, 0, 1):
+        d = run.run(grad=["x"], trace=True, train=train, seed=seed).derivation("x")
+        np.testing.assert_allclose(d.along, d.numeric, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("program", "expression"),
+    [
+        ("input x = [[4.0, 1], [1, 3]]\ny = inv(x + 1)", "(x + 1)⁻¹"),
+        ("input x = [4.0, 1, 2]\ny = x + 0\ny[0] = x[1] + 1", "y with [0] = x[1] + 1"),
+        ("input x = [4.0, 1, 2]\nz = x * 1\nz[0] = 3\ny = 2 * z", "2·z₁"),
+        ("input x = [[4.0, 1], [1, 3]]\ny = x[[0, 1], [1, 0]]", "x[[0, 1], [1, 0]]"),
+        ("input x = [4.0, 1]\ny = x * [0.5, 2]", "x·[0.5, 2]"),
+    ],
+)
+def test_operations_are_written_so_that_they_can_only_be_read_one_way(program: str, expression: str) -> None:
+    assert explained(program).forward[-1].expression == expression
+
+
+def test_rules_made_of_other_operations_are_written_by_their_names() -> None:
+    step = explained("input x = [[4.0, 1], [1, 3]]\ny = cholesky(x)").backward[0]
+    assert "tril(" in step.local
+    assert "( " not in step.local
