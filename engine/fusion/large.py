@@ -24,7 +24,7 @@ from ndgrad.tape import KEEPING, STATE, Node
 
 _DATA: Any = NDArray.__dict__["_data"]  # the slot itself, in which a Large holds its Lazy
 # Operations that are not elementwise and yet can wait.
-WAITING = frozenset({"sum", "mean", "max", "min", "broadcast_to", "reshape"})
+WAITING = frozenset({"sum", "mean", "max", "min", "broadcast_to"})
 ALONE = 4  # what getrefcount says of a Lazy that only a sweep's result and two variables refer to
 DTYPES = frozenset(map(np.dtype, ("float64", "float32", "bool")))
 
