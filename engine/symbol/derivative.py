@@ -46,7 +46,9 @@ def gradient_of(body: Any, places: Sequence[int], arrays: Sequence[Any]) -> tupl
         trace = body.trace
         wanted = [arrays[i] for i in places]
         pairs = [(y, new_array(np.ones(y.shape, y.dtype)[()])) for y in heads]
-        return tuple(cotangents(trace, pairs, wanted))
+        made = tuple(cotangents(trace, pairs, wanted))
+        trace.guards.update(g.register for g in made if isinstance(g, Placeholder))
+        return made
     outer = bool(autograd.is_recording())
     training = autograd.is_training()
     with autograd.record(training):
@@ -56,8 +58,7 @@ def gradient_of(body: Any, places: Sequence[int], arrays: Sequence[Any]) -> tupl
         wanted = [inside[i] for i in places]
         if not ys:
             return tuple(new_array(np.zeros(x.shape, x.dtype)) for x in wanted)
-        made = autograd.grad(ys, wanted, retain_graph=True, create_graph=outer, train_mode=training)
-    return tuple(made)
+        return tuple(autograd.grad(ys, wanted, retain_graph=True, create_graph=outer, train_mode=training))
 
 
 def _leaf(x: NDArray) -> NDArray:

@@ -213,6 +213,10 @@ class _Run:
             raise
         finally:
             STATE.training = training
+        if plan.guards and not plan.sound(r):
+            self.rewind()
+            self.plan = None
+            return self.eager()
         if self.training:
             self.registers = r
         made = [r[x.number] if x.__class__ is Reg else x for x in plan.outputs]

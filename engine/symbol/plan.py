@@ -46,6 +46,8 @@ class Plan:
         self.leads = self._leading()
         self.draws = any(step.op.name in DRAWS or isinstance(step.op, Call) for step in self.steps)
         self.kept = {x.number for x in outputs if x.__class__ is Reg}
+        self.guards = trace.guards.intersection(r for step in self.steps for r in step.results)
+        self.kept |= self.guards
         self.large = large
         self._forward: dict[bool, list[Callable[..., None]]] = {}
         self._backward: list[Callable[..., None]] | None = None
@@ -67,8 +69,17 @@ class Plan:
         code = self._forward.get(training)
         if code is None:
             code = self._forward[training] = self._compile_forward(training)
-        for run in code:
-            run(r)
+        if self.guards:
+            with np.errstate(all="ignore"):
+                for run in code:
+                    run(r)
+        else:
+            for run in code:
+                run(r)
+
+    def sound(self, r: list[Any]) -> bool:
+        """Whether the gradients among the registers are finite, so that no path had to be told from another."""
+        return all(bool(np.isfinite(_now(r[i])).all()) for i in self.guards)
 
     def _compile_forward(self, training: bool) -> list[Callable[..., None]]:
         keep = set(self.kept)

@@ -173,6 +173,7 @@ class Trace:
         self.dtypes: list[np.dtype[Any]] = []
         self.known: dict[Any, tuple[Placeholder, ...]] = {}
         self.whole = whole
+        self.guards: set[int] = set()  # registers of gradients, which must be finite: see `Executor`
 
     def register(self, shape: Shape | None, dtype: Any) -> Placeholder:
         """A new register."""

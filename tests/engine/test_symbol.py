@@ -289,6 +289,24 @@ def test_entries_that_no_path_reaches_have_gradient_0() -> None:
     run.forward(is_train=True)
     run.backward()
     assert run.grad_dict["x"].asnumpy().tolist() == [0, 0.25]
+    slope = y.gradient("x")
+    run = slope.bind(args={"x": nd.array([0.0, 4.0])}, args_grad={"x": nd.zeros(2)})
+    assert run.forward(is_train=True)[0].asnumpy().tolist() == [0, 0.25]
+    run.backward()
+    assert run.grad_dict["x"].asnumpy().tolist() == [0, -1 / 32]
+
+
+def test_gradients_of_calls_that_are_one_step_are_symbols_too() -> None:
+    x, i = sym.var("x"), sym.var("i")
+    given = {"i": nd.array([0, 2, 2]), "x": nd.array(np.arange(6.0).reshape(3, 2))}
+    first = sym.sum(sym.Embedding(i, x, input_dim=3, output_dim=2) ** 3).gradient("x")
+    second = sym.sum(first).gradient("x")
+    for run in (lambda s: s.eval(**given)[0], lambda s: s.bind(args=given).forward()[0]):
+        assert run(first).asnumpy().tolist() == [[0, 3], [0, 0], [96, 150]]
+        assert run(second).asnumpy().tolist() == [[0, 6], [0, 0], [48, 60]]
+    _, (last,) = sym.contrib.while_loop(lambda v: sym.sum(v) < 50, lambda v: (v, [v * v]), [x])
+    slope = sym.sum(last).gradient("x").bind(args={"x": nd.array([2.0, 3.0])})
+    assert slope.forward()[0].asnumpy().tolist() == [32, 108]
 
 
 def test_dropout_draws_anew_in_each_pass_and_goes_back_through_its_own_mask() -> None:
