@@ -95,6 +95,10 @@ class Builder:
     def simple_line(self, children: list[Child]) -> Piece:
         return self.forward(children[:-1], self.nodes(children))
 
+    def mixed_line(self, children: list[Child]) -> Piece:
+        *simple, compound = self.nodes(children)
+        return self.forward(children, (*simple, *compound))
+
     def block(self, children: list[Child]) -> Piece:
         return self.forward(children, tuple(s for part in self.nodes(children) for s in part))
 

@@ -178,7 +178,7 @@ def _statements(leaves: list[Leaf]) -> Iterator[tuple[list[Leaf], int]]:
                 lambdas += 1
             case "COLON" if not nested and lambdas:
                 lambdas -= 1
-            case "COLON" if not nested and not inner and leaves[0].kind in _BLOCKS:
+            case "COLON" if not nested and not inner and leaves[start].kind in _BLOCKS:
                 yield leaves[start : i + 1], 0
                 start, inner = i + 1, 1
             case "SEMICOLON":

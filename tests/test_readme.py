@@ -25,6 +25,11 @@ def steps(block: str) -> list[tuple[str, str]]:
     return [(command, output) for command, _, output in (part.partition("\n") for part in parts[1:])]
 
 
+def programs(page: Path) -> list[tuple[str, str]]:
+    """The programs of a page: blocks that begin with ```nd NAME.nd."""
+    return re.findall(r"^```nd (\S+)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
 def comparable(text: str) -> str:
     """Without the times, which differ from run to run."""
     text = re.sub(r"^time  .*$", "time", text, flags=re.MULTILINE)
@@ -38,6 +43,8 @@ def test_the_commands_show_what_is_printed(
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     for name in ("x.npy", "f.nd", "g.nd"):
         shutil.copy(ROOT / "samples" / name, tmp_path)
+    for name, text in programs(page):
+        (tmp_path / name).write_text(text, "utf-8")
     for block in blocks(page, "console"):
         shown = [(command, terminal(command, cwd=tmp_path)) for command, _ in steps(block)]
         if request.config.getoption("--update"):
@@ -68,3 +75,38 @@ def test_the_python_lines_show_what_is_printed(page: Path, tmp_path: Path, monke
         example = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
         said: list[str] = []
         assert doctest.DocTestRunner().run(example, out=said.append).failed == 0, "".join(said)
+
+
+def test_the_reference_lists_every_function(request: pytest.FixtureRequest) -> None:
+    page = ROOT / "docs" / "language.md"
+    made = "\n".join(["", "| | |", "| --- | --- |", *(f"| {group} | {names} |" for group, names in functions()), ""])
+    text = page.read_text("utf-8")
+    begin, end = "<!-- functions -->\n", "<!-- end of functions -->"
+    if request.config.getoption("--update"):
+        head, _, rest = text.partition(begin)
+        page.write_text(head + begin + made + "\n" + end + rest.partition(end)[2], "utf-8")
+        text = page.read_text("utf-8")
+    assert text.partition(begin)[2].partition(end)[0] == made + "\n"
+
+
+GROUPS = {
+    "creation": ("creation",),
+    "random": ("random",),
+    "elementwise": ("arithmetic", "elementwise", "activations", "special", "methods"),
+    "reductions and scans": ("reductions", "norms", "softmax", "scans"),
+    "shape and order": ("shape", "joining", "indexing", "sorting"),
+}
+
+
+def functions() -> list[tuple[str, str]]:
+    """The functions of the language by group: the modules that hold them."""
+    from ndgrad.lang.builtins import function_names
+    from ndgrad.ops.homes import HOMES
+
+    known = set(function_names())
+    found: dict[str, list[str]] = {}
+    for module, names in HOMES.items():
+        group = next((group for group, modules in GROUPS.items() if module in modules), module)
+        found.setdefault(group, []).extend(f"`{name}`" for name in str(names).split() if name in known)
+    order = {group: i for i, group in enumerate(GROUPS)}
+    return [(g, " ".join(sorted(found[g]))) for g in sorted(found, key=lambda g: order.get(g, 99)) if found[g]]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ndgrad.lang import compile
+from ndgrad.lang.formatting import formatted
 
 X: Any = [[1.0, 2.0], [3.0, 4.0]]
 V: Any = [1.0, 2.0, 3.0]
@@ -239,3 +240,17 @@ def test_print_goes_where_it_is_told() -> None:
     shown: list[str] = []
     compile("print('a', 1, [1, 2], (1, x))").run({"x": 2.0}, show=shown.append)
     assert shown == ["a 1 [1. 2.] (1, 2.0)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("b = 1; while b < 100: b = b * 2", 128),
+        ("y = 0; for r in [1, 2, 3]: y = y + r; y = y * 2", 22),
+        ("a = 1; b = 2; if a > b: c = 1\nelse: c = 2\noutput c", 2),
+        ("k = 2; def f(y): return k * y\noutput f(3)", 6),
+    ],
+)
+def test_a_block_may_end_a_line_of_statements(text: str, value: float) -> None:
+    assert compile(text).run().value == value
+    assert compile(formatted(text)).run().value == value
