@@ -127,9 +127,9 @@ WARNINGS = (
     Entry(
         "W301",
         "a vector meets a column",
-        "`ndgrad lint`: a vector of n entries and an n×1 array do not pair entry by entry: each entry of the one meets "
-        "all of the other, and the result is n×n. That is a usual slip where targets have a second axis. Where it is "
-        "meant, `x[:, None]`, `reshape` or `expand_dims` in the operation or before it say so.",
+        "`ndgrad lint`: a vector of n entries and an n by 1 array do not pair entry by entry: each entry of the one "
+        "meets all of the other, and the result is n by n. That is a usual slip where targets have a second axis. "
+        "Where it is meant, `x[:, None]`, `reshape` or `expand_dims` in the operation or before it say so.",
         "$ printf 'input x: [n]\ninput y: [n, 1]\noutput mean((x - y) ** 2)\n' | ndgrad lint -\n",
         "$ printf 'input x: [n]\ninput y: [n, 1]\noutput mean((x - y[:, 0]) ** 2)\n' | ndgrad lint -\n",
     ),

@@ -79,7 +79,7 @@ def test_the_list_as_json(ndgrad: Run) -> None:
     ("code", "expected"),
     [
         ("E3011", "there is no code `E3011`; did you mean E311 or E301?"),
-        ("301", "there is no code `301`; did you mean E301?"),
+        ("301", "there is no code `301`; did you mean W301 or E301?"),
         ("hello", "there is no code `hello`; `ndgrad help` lists all codes"),
     ],
 )
