@@ -47,6 +47,8 @@ def _checked(value: Any, span: Span) -> Any:
     if isinstance(value, NDArray):
         data = plain(value)
         if data.dtype.kind == "f":
+            if data.ndim == 0 and float(data).is_integer():
+                return int(data)  # an input that is a whole number, say
             raise problems.raised(
                 problems.cannot_index(
                     span, f"floats do not index, and this is {described(value)}", "convert with int(...), or use a mask"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ndgrad.errors import Error
 from ndgrad.lang import compile
 from ndgrad.lang.formatting import formatted
 
@@ -254,3 +255,10 @@ def test_print_goes_where_it_is_told() -> None:
 def test_a_block_may_end_a_line_of_statements(text: str, value: float) -> None:
     assert compile(text).run().value == value
     assert compile(formatted(text)).run().value == value
+
+
+def test_a_number_without_a_fraction_indexes_as_it_counts() -> None:
+    text = "input n = 5\nu = arange(n)\noutput u[n // 2], u[1 : n - 2].sum()"
+    assert list(compile(text).run().outputs.values()) == [2, 3]
+    with pytest.raises(Error, match="E303"):
+        compile("input n = 5\nu = arange(n)\noutput u[n / 2]").run()
