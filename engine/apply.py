@@ -94,6 +94,10 @@ def call_of(op: Primitive) -> Callable[..., Any]:
         return _unary(op)
     if op.elementwise and not op.statics and op.arity == 2:
         return _binary(op)
+    if op.arity == 1 and not op.variadic and not op.composite and op.outputs == 1:
+        return _single(op)
+    if op.arity == 2 and not op.statics and not op.variadic and not op.composite and op.outputs == 1:
+        return _double(op)
 
     def call(*args: Any, **named: Any) -> Any:
         return general(op, args, named)
@@ -227,6 +231,90 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         made._data = y
         made._node = node
         return made
+
+    call.__name__ = op.name
+    return call
+
+
+def _single(op: Primitive) -> Callable[..., Any]:
+    """The call of an operation on one array, with parameters: reductions, shapes and their like."""
+    value = op.value
+    defaults = tuple(as_static(op, p.default) for p in op.signature[1:])
+    optional = REQUIRED not in defaults
+    keeps_y, keeps_x = _keeps(op)[(True,)]
+    untracked, elementwise = op.untracked, op.elementwise
+    state = STATE
+
+    def call(*args: Any, **named: Any) -> Any:
+        x = args[0] if args else None
+        recording = state.recording
+        if x.__class__ is not NDArray or state.tracer is not None or recording is KEEPING:
+            return general(op, args, named)
+        data = x._data
+        if optional and not named and len(args) == 1:
+            statics = defaults
+        else:
+            statics = bind(op, args, named)[1]
+            if state.max_bytes is not None and 16 * SHARE * data.size * _extent(statics) > state.max_bytes:
+                return general(op, args, named)
+        if state.fusion is not None and data.nbytes >= state.defer_from:
+            return general(op, args, named)
+        try:
+            y = value(PLAIN, data, *statics)
+        except Exception as error:
+            raise fault(op, error, (data,), statics) from None
+        p = x._node
+        if p is None or untracked or y.dtype.kind != "f":
+            return new_array(y)
+        implicit = p.marked and p.implicit
+        if not recording and (recording is False or not implicit):
+            return new_array(y)
+        node = General(op, (p,), (y if keeps_y else None, data if keeps_x else None), statics, y.shape, y.dtype)
+        if not elementwise:
+            node.shapes = (data.shape,)
+        if implicit:
+            node.mark(implicit=True)
+        return new_array(y, node)
+
+    call.__name__ = op.name
+    return call
+
+
+def _double(op: Primitive) -> Callable[..., Any]:
+    """The call of an operation on two arrays, without parameters: products of matrices and their like."""
+    value, keeps = op.value, _keeps(op)
+    untracked = op.untracked
+    state = STATE
+
+    def call(*args: Any, **named: Any) -> Any:
+        if len(args) != 2 or named or state.tracer is not None or state.recording is KEEPING:
+            return general(op, args, named)
+        a, b = args
+        if a.__class__ is not NDArray or b.__class__ is not NDArray:
+            return general(op, args, named)
+        x, z = a._data, b._data
+        if state.max_bytes is not None and 16 * SHARE * x.size * z.size > state.max_bytes:
+            return general(op, args, named)
+        if state.fusion is not None and x.nbytes + z.nbytes >= state.defer_from:
+            return general(op, args, named)
+        try:
+            y = value(PLAIN, x, z)
+        except Exception as error:
+            raise fault(op, error, (x, z), ()) from None
+        p, q = a._node, b._node
+        if (p is None and q is None) or untracked or y.dtype.kind != "f":
+            return new_array(y)
+        implicit = (p is not None and p.marked and p.implicit) or (q is not None and q.marked and q.implicit)
+        recording = state.recording
+        if not recording and (recording is False or not implicit):
+            return new_array(y)
+        keep_y, keep_x, keep_z = keeps[p is not None, q is not None]
+        saved = (y if keep_y else None, x if keep_x else None, z if keep_z else None)
+        node = General(op, (p, q), saved, (), y.shape, y.dtype)
+        node.shapes = (x.shape, z.shape)
+        if implicit:
+            node.mark(implicit=True)
+        return new_array(y, node)
 
     call.__name__ = op.name
     return call

@@ -26,7 +26,7 @@ from ndgrad.lang.values import (
     whole,
 )
 from ndgrad.ndarray import NDArray, plain
-from ndgrad.primitive import Parameter, Primitive
+from ndgrad.primitive import REQUIRED, Parameter, Primitive
 
 if TYPE_CHECKING:
     from ndgrad.lang.expressions import Expressions
@@ -247,7 +247,8 @@ def _operation_call(
     given = [closure(a, op.signature[min(i, last)].kind if last >= 0 else "array") for i, a in enumerate(arguments)]
     named = [(k.name, closure(k.value, kinds.get(k.name, "array"))) for k in node.keywords]
     spans = tuple(argument.span for argument in arguments)
-    if not named and op.arity == len(given) == len(op.signature) == 1 and not op.variadic:
+    optional = all(parameter.default is not REQUIRED for parameter in op.signature[1:])
+    if not named and op.arity == len(given) == op.outputs == 1 and optional and not op.variadic:
         return _unary_call(op, given[0], span, spans)
 
     def run(f: Frame) -> Any:

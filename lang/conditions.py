@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ndgrad.errors import Source, Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang import syntax
 from ndgrad.lang.expressions import Expressions
+from ndgrad.lang.scalars import COMPARISONS
 from ndgrad.lang.values import Frame, brief, truth
+from ndgrad.ndarray import NDArray
+from ndgrad.tape import STATE as ENGINE
 
 Condition = Callable[[Frame], tuple[bool, Any]]
 
@@ -109,12 +114,35 @@ def condensed(text: str) -> str:
 
 
 def compile_condition(compiler: Expressions, node: syntax.Expression) -> Condition:
-    """The closure that decides `node`: its truth, and (words, values) for the record."""
+    """The closure that decides `node`: its truth, and (words, values) for the record.
+
+    What only decides is not differentiated, so nothing is recorded meanwhile.
+    """
+    condition = _decided(compiler, node)
+    if not any(
+        isinstance(part, (syntax.Call, syntax.Binary, syntax.Unary, syntax.Index)) for part in syntax.walk(node)
+    ):
+        return condition
+
+    def run(f: Frame) -> tuple[bool, Any]:
+        before = ENGINE.recording
+        if not before:
+            return condition(f)
+        ENGINE.recording = False
+        try:
+            return condition(f)
+        finally:
+            ENGINE.recording = before
+
+    return run
+
+
+def _decided(compiler: Expressions, node: syntax.Expression) -> Condition:
     span = node.span
     if isinstance(node, syntax.Comparison):
         return _comparison(compiler, node)
     if isinstance(node, syntax.Logical):
-        parts = [compile_condition(compiler, part) for part in node.operands]
+        parts = [_decided(compiler, part) for part in node.operands]
         stop = node.operator == "or"
         word = f" {node.operator} "
 
@@ -130,7 +158,7 @@ def compile_condition(compiler: Expressions, node: syntax.Expression) -> Conditi
 
         return logical
     if isinstance(node, syntax.Not):
-        inside = compile_condition(compiler, node.operand)
+        inside = _decided(compiler, node.operand)
 
         def negated(f: Frame) -> tuple[bool, Any]:
             taken, compared = inside(f)
@@ -144,6 +172,9 @@ def compile_condition(compiler: Expressions, node: syntax.Expression) -> Conditi
         return truth(v, span), v
 
     return run
+
+
+_ONE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})  # what compares as one number
 
 
 class Compared:
@@ -161,10 +192,15 @@ def _comparison(compiler: Expressions, node: syntax.Comparison) -> Condition:
     signs = node.operators
     if len(links) == 1:
         left, right, compare, span = links[0]
+        plainly = COMPARISONS[signs[0]]
 
         def single(f: Frame) -> tuple[bool, Any]:
             a = left(f)
             b = right(f)
+            x = a._data if a.__class__ is NDArray else a
+            y = b._data if b.__class__ is NDArray else b
+            if x.__class__ in _ONE and y.__class__ in _ONE:
+                return bool(plainly(x, y)), Compared(signs, [a, b])
             value = compare(a, b)
             return value if value.__class__ is bool else truth(value, span), Compared(signs, [a, b])
 

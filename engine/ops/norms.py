@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import floating
+from ndgrad.ndarray import NDArray, new_array
 from ndgrad.ops.reductions import Axis, axes_of, reduced, restored
 from ndgrad.primitive import Kink, composite, primitive
+from ndgrad.tape import STATE
 
 
 def _unit(F: Any, y: Any, x: Any, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
@@ -18,8 +22,21 @@ def _unit(F: Any, y: Any, x: Any, x_shape: tuple[int, ...], axis: Axis, keepdims
     return F.where(F.equal(full, 0), 0.0, x / full)
 
 
+# Between these, the squares of a vector neither over- nor underflow
+_SAFE = {
+    np.dtype(kind): (float(np.sqrt(np.finfo(kind).tiny / np.finfo(kind).eps)), float(np.sqrt(np.finfo(kind).max)), kind)
+    for kind in (np.float32, np.float64)
+}
+
+
 def _root_of_squares(F: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """√Σx², scaled where the squares would over- or underflow."""
+    if axis is None and not keepdims and x.__class__ is np.ndarray and x.dtype in _SAFE:
+        flat = x if x.ndim == 1 else x.reshape(-1)
+        low, high, kind = _SAFE[x.dtype]
+        root = sqrt(flat @ flat)
+        if low < root < high:
+            return kind(root)
     y = F.sqrt(F.sum(x * x, axis=axis, keepdims=keepdims))
     limits = np.finfo(y.dtype)
     if np.all((y > np.sqrt(limits.tiny / limits.eps)) & (y < np.sqrt(limits.max))) or y.size == 0:
@@ -127,3 +144,23 @@ norm = composite(
     kinks=[Kink("x == 0", value="0", admissible="the unit ball of the dual norm")],
     example="norm([3, 4]) -> 5",
 )
+
+
+def _common(general: Callable[..., Any]) -> Callable[..., Any]:
+    """The call of `norm`, with a short way to what is asked nearly always: all of x, and no parameters."""
+    root, state = norm2.call, STATE
+
+    def call(*args: Any, **named: Any) -> Any:
+        if len(args) != 1 or named:
+            return general(*args, **named)
+        x = args[0]
+        if x.__class__ is NDArray and (x._node is None or state.recording is False) and state.tracer is None:
+            data = x._data
+            if data.__class__ is np.ndarray and data.nbytes < state.defer_from:
+                return new_array(_root_of_squares(np, data, None, keepdims=False))
+        return root(x)
+
+    return call
+
+
+norm.call = _common(norm.call)
