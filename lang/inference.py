@@ -113,6 +113,7 @@ class World(Expressions):
         self.condition(node.condition)
         if node.message is not None:
             self.unsure(self.expression, node.message)
+        self.guarded = True
 
     def pass_(self, node: syntax.Statement) -> None:
         return

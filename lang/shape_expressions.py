@@ -47,13 +47,17 @@ class Failure:
 
     work, arguments   what failed: work(*arguments) raises it again, or does not for other sizes
     sure              whether every run comes there
+    guarded           whether an assertion comes before it, which may know the sizes
     """
 
-    def __init__(self, error: Error, work: Callable[..., Any], arguments: tuple[Any, ...], sure: bool) -> None:
+    def __init__(
+        self, error: Error, work: Callable[..., Any], arguments: tuple[Any, ...], sure: bool, guarded: bool
+    ) -> None:
         self.problem: Diagnostic = error.diagnostics[0]
         self.work = work
         self.arguments = arguments
         self.sure = sure
+        self.guarded = guarded
 
 
 class Expressions:
@@ -61,7 +65,7 @@ class Expressions:
 
     steps     how many more may be taken, of those `allowed`; follow: what follows the statements of a function
     given     what is known of inputs that the caller binds; None: any values may come
-    sure      whether every run comes to what is followed now
+    sure      whether every run comes to what is followed now; guarded: whether an assertion was passed before
     failures  by id of the node; broadcasts: (left, right) of each operator on a vector and a column, by id
     places    the nodes by id
     """
@@ -78,6 +82,7 @@ class Expressions:
         self.steps = self.allowed = steps
         self.follow = block
         self.sure = True
+        self.guarded = False
         self.failures: dict[int, Failure] = {}
         self.broadcasts: dict[int, tuple[Any, Any]] = {}
         self.places: dict[int, syntax.Node] = {}
@@ -94,7 +99,7 @@ class Expressions:
         except Error as error:
             known = self.failures.get(id(node))
             if known is None or (self.sure and not known.sure):
-                self.failures[id(node)] = Failure(error, work, arguments, self.sure)
+                self.failures[id(node)] = Failure(error, work, arguments, self.sure, self.guarded)
                 self.places[id(node)] = node
             return UNKNOWN
 

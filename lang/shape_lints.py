@@ -98,8 +98,8 @@ class Inferred:
             if not all(failure.sure for failure in found):
                 return problems.fails_if_reached(problem)
             return problem if self.never_gets_by() else None
-        if not all(failure.sure for failure in found):
-            return None  # a branch may be there for these very sizes
+        if not all(failure.sure and not failure.guarded for failure in found):
+            return None  # a branch or an assertion may be there for these very sizes
         when = condition(pattern, passes, fails)
         return None if when is None else problems.only_for_sizes(problem, when)
 

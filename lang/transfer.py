@@ -6,6 +6,7 @@ Raises Unsettled where too little is known; an `Error` means that every value of
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -184,6 +185,8 @@ def _variadic(op: Primitive, items: Any, statics: tuple[Any, ...]) -> Any:
 def ruled(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
     """What the operation gives by its rule. An error of small arrays is believed when the operation itself agrees."""
     try:
+        if op.elementwise and not statics:
+            return _elementwise(op, *[_form(x) for x in operands])
         return infer(op, operands, statics)
     except (Undetermined, MemoryError):
         raise Unsettled from None
@@ -191,6 +194,17 @@ def ruled(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) ->
         if _runs(op, operands, statics):
             raise Unsettled from None
         raise
+
+
+def _form(x: Any) -> Any:
+    """What the rule of an elementwise operation reads of an operand."""
+    return (x.shape, x.dtype) if isinstance(x, Abstract) else x.__class__
+
+
+@lru_cache(4096)
+def _elementwise(op: Primitive, *forms: Any) -> Abstract:
+    made: Abstract = infer(op, tuple([Abstract(*form) if form.__class__ is tuple else form(1) for form in forms]))
+    return made
 
 
 def _runs(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) -> bool:
@@ -283,6 +297,8 @@ def key_part(value: Any, span: Span, literal: bool) -> Any:
             return Abstract((), np.int64)
         raise Unsettled
     if isinstance(value, Abstract):
+        if value.dtype.kind == "f" and not value.shape:
+            return Abstract((), np.int64)  # it may be a whole number
         if value.dtype.kind == "f":
             what = f"floats do not index, and this is {described(value)}"
             cure = "convert with int(...), or use a mask"

@@ -19,10 +19,12 @@ import pytest
 from ndgrad.cli.reading import value
 from ndgrad.errors import Error
 from ndgrad.lang import compile, lint, load
+from ndgrad.lang.builtins import function_names
 from ndgrad.lang.program import Program, Result
 from ndgrad.lang.rendering import render
 from ndgrad.lang.shape_lints import Inferred
 from ndgrad.lang.sizes import form_of, samples, text_of
+from ndgrad.ops import find
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = sorted((ROOT / "samples").rglob("*.nd"))
@@ -94,6 +96,32 @@ def test_samples_have_the_shapes_that_were_inferred(sample: Path, monkeypatch: p
         assert run is not None
         for exact in (False, True):
             assert list(mismatches(program, inputs, run, exact)) == []
+
+
+EXAMPLES = [op.example.split("->")[0] for op in map(find, function_names()) if op is not None and "'" not in op.example]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_of_operations_have_the_shapes_that_were_inferred(example: str) -> None:
+    program = compile(f"y = {example}")
+    run = ran(program, {})
+    assert run is not None
+    assert list(mismatches(program, {}, run, False)) == []
+    inferred = Inferred(program)
+    assert list(inferred.shapes()) or example.startswith("unique") or run.outputs.keys() != {"y"}
+
+
+def test_no_program_is_too_strange_for_lint() -> None:
+    for name in ("diagnostics.txt", "slips.txt"):
+        for case in Path(__file__).with_name(name).read_text("utf-8").split("\n\n====\n"):
+            lint(case.partition("\n----\n")[0])
+    for text in (
+        "y = x" + " + x" * 5_000,
+        "y = x" + ".T" * 3_000,
+        "y = " + "-" * 90 + "x",
+        "x = (1,)\n" + "x = (x, x)\n" * 30,
+    ):
+        lint(f"input x: [n]\n{text}")
 
 
 # Random programs
@@ -186,7 +214,7 @@ def inputs_of(program: Program, n: int, d: int) -> Inputs:
 @pytest.mark.parametrize("chunk", range(8))
 def test_random_programs_fail_where_it_was_said(chunk: int) -> None:
     said, wrong = 0, []
-    for seed in range(chunk * 60, chunk * 60 + 60):
+    for seed in range(chunk * 30, chunk * 30 + 30):
         text = written(seed)
         try:
             program = compile(text)
@@ -203,7 +231,7 @@ def test_random_programs_fail_where_it_was_said(chunk: int) -> None:
                 if run is not None and (n, d) in ((3, 6), (2, 3), (4, 2)):
                     wrong += [f"{text}\nn={n} d={d}: {what}" for what in mismatches(program, inputs, run, True)]
     assert wrong == []
-    assert said > 3
+    assert said > 3  # or the test says nothing
 
 
 def test_the_work_grows_with_the_program() -> None:
@@ -272,7 +300,10 @@ COLUMN = "W301: a vector meets a column, and the result is"
         ("input x\noutput x @ ones(3)", []),
         ("input x: [n]\nm = minimum(n, 10)\noutput zeros(int(m)) + ones(3), x", []),
         ("input x: [n]\nif n == 3:\n    x = x @ ones((3, 2))\noutput x", []),
+        ("input x: [n]\nassert n == 3\noutput x @ ones(3)", []),
         ("output e @ ones(3)", []),
+        ("x = [1, 2, 3]\nk = sum([1, 1])\noutput x[k] + x[k:2]", []),
+        ("x = [1, 2, 3]\nx[x[:1]]", ["E303: floats do not index, and this is an array of shape 1"]),
         ("input x\nwhile True:\n    x = x / 2\n    if x < 1: break\n    x = x + 1\noutput x", []),
     ],
 )  # fmt: skip
