@@ -114,6 +114,7 @@ einsum_of = primitive(
     variadic=True,
     dtype=lambda dtypes, subscripts: np.result_type(*dtypes),
     shape=_result_shape,
+    written='einsum("{subscripts}", {arrays})',
     internal=True,
 )
 
