@@ -94,7 +94,7 @@ class Expressions:
         """work(*arguments), UNKNOWN where that cannot be said. An error is noted, and what follows is UNKNOWN."""
         try:
             return work(*arguments)
-        except Unsettled:
+        except (Unsettled, MemoryError):
             return UNKNOWN
         except Error as error:
             known = self.failures.get(id(node))

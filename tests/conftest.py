@@ -19,6 +19,7 @@ Ran = subprocess.CompletedProcess
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite the expected outputs, for review")
+    parser.addoption("--fuzz", type=int, default=20_000, metavar="N", help="try N inputs of any kind as programs")
 
 
 @pytest.fixture(scope="session")

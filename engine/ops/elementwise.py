@@ -49,7 +49,7 @@ square = elementwise(
 )
 reciprocal = elementwise(
     "reciprocal",
-    value=lambda F, x: 1 / x,
+    value=lambda F, x: F.divide(1, x),
     partials=[lambda y: -y * y],
     written="1/{x}",
     precedence=60,

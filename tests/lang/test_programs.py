@@ -58,6 +58,7 @@ PROGRAMS: list[tuple[str, dict[str, Any], Any, dict[str, Any]]] = [
     ("x * (x.shape == (3,)) * (x.dtype == 'float64')", {"x": V}, V, {"x": [1, 1, 1]}),
     ("zeros((2, 2), dtype='float32') + x", {"x": X}, X, {"x": [[1, 1], [1, 1]]}),
     ("sum(x) * sqrt(4)", {"x": V}, 12, {"x": [2, 2, 2]}),
+    ("x * reciprocal(4) + 0 / reciprocal(0)", {"x": 2.0}, 0.5, {"x": 0.25}),
     # assignment
     ("a = b = x\na * b", {"x": V}, [1, 4, 9], {"x": [2, 4, 6]}),
     ("a, b = x[0], x[1]\na, b = b, a\na * 10 + b", {"x": V}, 21, {"x": [1, 10, 0]}),
