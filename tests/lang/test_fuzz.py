@@ -69,8 +69,8 @@ SAMPLES = {
     "COMPARE": ["==", "!=", "<", "<=", ">", ">="],
     "MULTIPLY": ["*", "/", "//", "%", "@"],
     "ADD": ["+", "-"],
-    "COMMENT": ["# so\n"],
-    "_NEWLINE": ["\n"],
+    "COMMENT": ["# so"],
+    "_NEWLINE": ["\n", "# so\n"],
     "__IGNORE_0": [" ", "\t", "\f"],
     "__IGNORE_1": ["\\\n"],
 }
