@@ -1,4 +1,4 @@
-"""Expressions group and evaluate as in Python: generated ones against Python's own answer."""
+"""Expressions group and evaluate as in Python: generated ones against Python's own tree and answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import random
 import numpy as np
 import pytest
 
-from ndgrad.errors import Error, SyntaxError_
+from ndgrad.errors import Error, Source, SyntaxError_
 from ndgrad.lang import compile, syntax
 from ndgrad.lang.expressions import Expressions
+from ndgrad.lang.parser import parse
 from ndgrad.lang.program import Program
 from ndgrad.lang.scopes import Scope
 
@@ -76,6 +77,124 @@ def test_as_python(seed: int) -> None:
     program = compile("\n".join([*lines, "output " + ", ".join(f"y{i}" for i in range(len(known)))]))
     for (text, answer), value in zip(known, program.run().outputs.values(), strict=True):
         assert math.isclose(float(value), float(answer), rel_tol=1e-12), text  # type: ignore[arg-type]
+
+
+def any_form(rng: random.Random, depth: int) -> str:
+    """A random expression of any form, without brackets around its parts."""
+    if depth <= 0:
+        return rng.choice(["1", "2.5", "a", "b", "c", "True", "None", "'t'", "()", "[]", "..."])
+    a, b, c = (any_form(rng, depth - rng.randrange(1, 4)) for _ in range(3))
+    return rng.choice(FORMS).format(a, b, c)
+
+
+FORMS = (
+    *(f"{{0}} {sign} {{1}}" for sign in (*BINARY, *BINARY, *COMPARE, "@", "@", "and", "or", "and", "or")),
+    *("-{0}", "+{0}", "not {0}", "{0} if {1} else {2}", "lambda: {0}", "lambda a, b={0}: {1}", "({0})"),
+    *("{0}({1})", "{0}({1}, k={2})", "{0}({1},)", "f({0}, {1})", "{0}.T", "{0}.sum(axis={1})"),
+    *("{0}[{1}]", "{0}[{1}, {2}]", "{0}[{1}:{2}]", "{0}[:{1}, ::{2}]", "{0}[{1}::]", "{0}[{1},]"),
+    *("[{0}, {1}]", "({0}, {1}, {2})", "({0},)", "[{0},]"),
+)  # fmt: skip
+SIGNS = {
+    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"},
+    **{ast.MatMult: "@", ast.UAdd: "+", ast.USub: "-", ast.And: "and", ast.Or: "or", ast.Eq: "==", ast.NotEq: "!="},
+    **{ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},
+}
+
+
+def pythons(node: ast.AST | None) -> object:
+    """The tree of Python's parser as nested tuples."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return "name", name
+        case ast.List(elts=entries):
+            return "array", *map(pythons, entries)
+        case ast.Tuple(elts=entries):
+            return "tuple", *map(pythons, entries)
+        case ast.UnaryOp(op=ast.Not(), operand=inside):
+            return "not", pythons(inside)
+        case ast.UnaryOp(op=sign, operand=inside):
+            return SIGNS[type(sign)], pythons(inside)
+        case ast.BinOp(left=left, op=sign, right=right):
+            return SIGNS[type(sign)], pythons(left), pythons(right)
+        case ast.BoolOp(op=sign, values=values):
+            return SIGNS[type(sign)], *map(pythons, values)
+        case ast.Compare(left=left, ops=signs, comparators=others):
+            return "compare", *(SIGNS[type(sign)] for sign in signs), *map(pythons, (left, *others))
+        case ast.IfExp(test=condition, body=then, orelse=otherwise):
+            return "if", pythons(condition), pythons(then), pythons(otherwise)
+        case ast.Call(func=function, args=given, keywords=named):
+            pairs = tuple((one.arg, pythons(one.value)) for one in named)
+            return "call", pythons(function), *map(pythons, given), pairs
+        case ast.Subscript(value=value, slice=key):
+            return "index", pythons(value), pythons(key)
+        case ast.Slice(lower=start, upper=stop, step=step):
+            return "slice", pythons(start), pythons(stop), pythons(step)
+        case ast.Attribute(value=value, attr=name):
+            return "attribute", pythons(value), name
+        case ast.Lambda(args=arguments, body=body):
+            names = tuple(one.arg for one in arguments.args)
+            return "lambda", names, *map(pythons, arguments.defaults), pythons(body)
+    assert node is None, node
+    return None
+
+
+def ours(node: syntax.Node | None) -> object:
+    """The tree of the language's parser as nested tuples."""
+    match node:
+        case syntax.Number(value=value) | syntax.Truth(value=value) | syntax.Text(value=value):
+            return value
+        case syntax.Everything():
+            return ...
+        case syntax.Name(name=name):
+            return "name", name
+        case syntax.ArrayLiteral(entries=entries):
+            return "array", *map(ours, entries)
+        case syntax.TupleLiteral(entries=entries):
+            return "tuple", *map(ours, entries)
+        case syntax.Not(operand=inside):
+            return "not", ours(inside)
+        case syntax.Unary(operator=sign, operand=inside):
+            return sign, ours(inside)
+        case syntax.Binary(operator=sign, left=left, right=right):
+            return sign, ours(left), ours(right)
+        case syntax.Logical(operator=sign, operands=values):
+            return sign, *map(ours, values)
+        case syntax.Comparison(operators=signs, operands=values):
+            return "compare", *signs, *map(ours, values)
+        case syntax.Conditional(condition=condition, then=then, otherwise=otherwise):
+            return "if", ours(condition), ours(then), ours(otherwise)
+        case syntax.Call(function=function, arguments=given, keywords=named):
+            return "call", ours(function), *map(ours, given), tuple((one.name, ours(one.value)) for one in named)
+        case syntax.Index(value=value, key=key):
+            return "index", ours(value), ours(key)
+        case syntax.Slice(start=start, stop=stop, step=step):
+            return "slice", ours(start), ours(stop), ours(step)
+        case syntax.Attribute(value=value, name=name):
+            return "attribute", ours(value), name
+        case syntax.Lambda(parameters=parameters, body=body):
+            defaults = [ours(one.default) for one in parameters if one.default is not None]
+            return "lambda", tuple(one.name for one in parameters), *defaults, ours(body)
+    assert node is None or isinstance(node, syntax.Nothing), node
+    return None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_trees_are_those_of_python(seed: int) -> None:
+    rng = random.Random(1000 + seed)
+    same = 0
+    for _ in range(200):
+        text = any_form(rng, rng.randrange(1, 7))
+        if not parses(text):
+            with pytest.raises(SyntaxError_):
+                parse(Source("a.nd", text))
+            continue
+        (statement,) = parse(Source("a.nd", text)).statements
+        assert isinstance(statement, syntax.Evaluate)
+        assert ours(statement.value) == pythons(ast.parse(text, mode="eval").body), text
+        same += 1
+    assert same > 120
 
 
 @pytest.mark.parametrize(
