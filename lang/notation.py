@@ -288,6 +288,17 @@ def _is(term: Term, name: str) -> bool:
     return term.op is not None and term.op.name == name
 
 
+def _column_and_row(term: Term) -> tuple[Term, Term] | None:
+    """The operands of a product by entries that broadcasts a column against a row, in this order; else None."""
+    if not _is(term, "multiply") or term.ndim != 2:
+        return None
+    rows, columns = term.shape
+    for a, b in (term.args, term.args[::-1]):
+        if a.shape == (rows, 1) and b.shape in ((columns,), (1, columns)) and 1 not in term.shape:
+            return a, b
+    return None
+
+
 def text_of(term: Term) -> tuple[str, int]:
     """The notation of a term, and how tightly it binds."""
     if term.op is None:
@@ -298,6 +309,9 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name == "power" and term.args[1].number is not None and float(term.args[1].number).is_integer():
         base = parenthesised(term.args[0], op.precedence + 1)
         return base + superscript(int(term.args[1].number)), op.precedence
+    outer = _column_and_row(term)
+    if outer is not None:
+        return f"{parenthesised(outer[0], op.precedence)} @ {parenthesised(outer[1], ATOM)}ᵀ", op.precedence
     statics = {
         name: _shown_key(value) if name == "key" else _shown_static(value)
         for name, value in zip(op.statics, term.statics, strict=False)

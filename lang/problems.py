@@ -46,6 +46,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     for other in names:
         if other.lower() == name.lower() and other != name:
             return other
+    for other in names:
+        if len(name) > 3 and sorted(other) == sorted(name):
+            return other  # letters in another order
     found = get_close_matches(name, names, 1, 0.6 if len(name) > 3 else 0.75)
     return found[0] if found else None
 
@@ -537,7 +540,7 @@ def asserted(span: Span, message: str) -> Diagnostic:
 def no_gradient_of(name: str, dtype: str, span: Span | None, asked: str) -> Diagnostic:
     """E401: the derivative of, or by, something that is not a float."""
     labels = () if span is None else (Label(span, f"`{name}` holds {dtype} values"),)
-    cure = "only float32 and float64 values carry gradients; convert with float(...) or give floats"
+    cure = "only float32 and float64 values carry gradients; give floats, or declare it: input x: float64"
     return Diagnostic("E401", f"{asked} `{name}`, whose values are {dtype}, do not exist", labels, cure)
 
 

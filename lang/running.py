@@ -276,12 +276,19 @@ class Run:
         wanted: list[str] = []
         for name in names:
             if name == "all" and name not in known:
-                wanted += [n for n in known if n not in wanted and (n not in given or given[n].dtype.kind == "f")]
+                wanted += [n for n in known if n not in wanted and self.is_float(n, given.get(n))]
             elif name not in known:
                 raise problems.raised(problems.unknown_option(option, name, "input", known))
             elif name not in wanted:
                 wanted.append(name)
         return tuple(wanted)
+
+    def is_float(self, name: str, value: NDArray | None) -> bool:
+        """Whether an input holds floats: as it is declared, else as it was given."""
+        declared = self.checked.inputs[name].dtype if name in self.checked.inputs else None
+        if declared is not None:
+            return declared.startswith("float")
+        return value is None or value.dtype.kind == "f"
 
     def draws(self) -> Any:
         """What the random numbers of the run begin from, where it has to be known."""
