@@ -14,6 +14,7 @@ from ndgrad.frozen import Frozen
 
 if TYPE_CHECKING:
     from ndgrad.errors import Error
+    from ndgrad.lang.profiling import Profile
     from ndgrad.lang.program import Program, Result
 
 
@@ -23,6 +24,7 @@ class Limits(Frozen):
     max_steps: int | None = None
     max_memory: str | None = None
     timeout: float | None = None
+    threads: int | None = None
 
     def arguments(self) -> dict[str, Any]:
         """As `Program.run` takes them; the process is held to the memory at once. Stops on wrong usage."""
@@ -35,6 +37,7 @@ class Limits(Frozen):
             **({} if self.max_steps is None else {"max_steps": self.max_steps}),
             **({} if memory is None else {"max_memory": memory}),
             **({} if self.timeout is None else {"timeout": self.timeout}),
+            **({} if self.threads is None else {"threads": self.threads}),
             **({"abandon": _abandoned()} if watched else {}),
         }
 
@@ -89,6 +92,34 @@ class Job(Frozen):
 
         output: the file that the result will go to, which must be none of those that are read.
         """
+        program, inputs, arguments = self.ready(output)
+        made = program.run(inputs, trace=trace, **arguments)
+        if made.warnings:
+            show(made.warnings)
+        return made
+
+    def profiled(self, output: str | None = None) -> tuple[Result, Callable[[], Profile]]:
+        """Read everything and run, as `result` does. Returns also what runs once more, for the time of every line."""
+        from random import getrandbits
+
+        program, inputs, arguments = self.ready(output)
+        if arguments.get("seed") is None:
+            arguments["seed"] = getrandbits(64)  # both runs draw the same
+        made = program.run(inputs, **arguments)
+        if made.warnings:
+            show(made.warnings)
+
+        def profile() -> Profile:
+            again = program.run(
+                inputs, show=lambda text: None, profile=True, **arguments | {"nan_check": False}
+            ).profile
+            assert again is not None
+            return again
+
+        return made, profile
+
+    def ready(self, output: str | None) -> tuple[Program, dict[str, Any], dict[str, Any]]:
+        """The program, its inputs by name, and what else `Program.run` is to be told."""
         import gc
 
         guard(output, self.files())
@@ -97,10 +128,7 @@ class Job(Frozen):
         inputs, arguments = self.arguments()
         gc.freeze()  # main() started without it
         gc.enable()
-        made = program.run(inputs, trace=trace, **arguments, **self.limits.arguments())
-        if made.warnings:
-            show(made.warnings)
-        return made
+        return program, inputs, {**arguments, **self.limits.arguments()}
 
     def arguments(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The inputs by name, and what else `Program.run` is to be told but for limits."""

@@ -218,7 +218,25 @@ Full = Annotated[
 ]
 Stats = Annotated[
     bool,
-    typer.Option("--stats", help="Also the time, the operations recorded and the memory used.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--stats", help="Also the time, the operations recorded and fused, the memory used.", rich_help_panel=OUTPUT
+    ),
+]
+Profile = Annotated[
+    bool,
+    typer.Option("--profile", help="Run once more, and show the time of every line.", rich_help_panel=OUTPUT),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        max=256,
+        help="Threads that share operations on large arrays; one for each core that the process may use unless given.",
+        rich_help_panel=LIMITS,
+        show_default=False,
+    ),
 ]
 MaxSteps = Annotated[
     int | None,

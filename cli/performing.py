@@ -35,7 +35,7 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
         given["head"],
         given["of"],
         given["dtype"],
-        Limits(given["max_steps"], given["max_memory"], given["timeout"]),
+        Limits(given["max_steps"], given["max_memory"], given["timeout"], given["threads"]),
         is_text,
         NOTHING_MORE if more == NOTHING_MORE else more,
     )
@@ -44,17 +44,28 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
     if given["each"] is not None:
         from ndgrad.cli.each import run_each
 
-        for option in ("watch", "stats", "full", "precision"):
+        for option in ("watch", "stats", "profile", "full", "precision"):
             if given[option]:
                 problems.usage(f"--{option} and --each do not go together")
         run_each(job, given["each"], given["jobs"] or 1, given["format"], given["output"])
         return
 
+    if given["profile"]:
+        for option in ("jac", "hess", "jvp", "hvp"):
+            if given[option]:
+                problems.usage(f"--profile is for the value and its gradients: it does not go together with --{option}")
+        if given["mode"] == "forward":
+            problems.usage("--profile shows the reverse sweep: it does not go together with --mode forward")
+
     def once() -> Job:
         format = chosen(given["format"], given["output"], job.derivatives)
-        result = job.result(given["output"])
+        result, profile = job.profiled(given["output"]) if given["profile"] else (job.result(given["output"]), None)
         report = Report(result, job.name, given["precision"], given["full"], given["stats"])
         write(report, format, Place(given["output"]))
+        if profile is not None:
+            from ndgrad.cli.writing.profile import show
+
+            show(profile())
         return job
 
     if given["watch"]:

@@ -88,6 +88,7 @@ def sweep(
     stops: frozenset[int] = frozenset(),
     arrays: Sequence[NDArray] = (),
     store: bool = False,
+    visits: list[Node] | None = None,
 ) -> tuple[dict[int, tuple[Node, Any]], list[Node]]:
     """`wanted` (or every node with a sink) with their cotangents, by node id, and the nodes that were visited.
 
@@ -96,12 +97,13 @@ def sweep(
     stops: ids of nodes below which the sweep does not go.
     arrays: the heads themselves, whose deferred values are computed together with the cotangents.
     store: deferred cotangents may be written into their sinks at once.
+    visits: the list that takes each node as the walk arrives at it.
     """
     with np.errstate(all="ignore"):
-        walk = _Sweep(heads, wanted, graph, stops=stops)
+        walk = _Sweep(heads, wanted, graph, stops=stops, visits=visits)
         walk.run()
         if observe is not None or not _settled(walk.found, arrays, store):
-            walk = _Sweep(heads, wanted, graph, careful=True, observe=observe, stops=stops)
+            walk = _Sweep(heads, wanted, graph, careful=True, observe=observe, stops=stops, visits=visits)
             walk.run()
             _settled(walk.found, arrays, store)
     if walk.flat and wanted is None:  # connected, but by a derivative that is 0
@@ -154,10 +156,11 @@ class _Sweep:
         careful: bool = False,
         observe: Observer | None = None,
         stops: frozenset[int] = frozenset(),
+        visits: list[Node] | None = None,
     ) -> None:
         self.bars: dict[int, list[Any]] = {}
         self.found: dict[int, tuple[Node, Any]] = {}
-        self.visited: list[Node] = []
+        self.visited: list[Node] = [] if visits is None else visits
         self.flat: list[Node] = []  # operands by which the derivative is plainly 0
         self.targets = None if wanted is None else {node.id for node in wanted}
         self.oldest = 0 if wanted is None else min(self.targets or (0,))

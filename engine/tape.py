@@ -49,6 +49,7 @@ class State(threading.local):
     traces: int = 0  # how many tracing transformations (jvp, vmap) are open in this thread
     tracer: Any = None  # (op, args, named) → result or NotImplemented: asked first while symbols are made
     defer_from: int = _deferring(environ.get("NDGRAD_DEFER", "auto"))  # bytes of an array that is large
+    threads: int | None = None  # how many threads share the tiles of large arrays, None for NDGRAD_THREADS or the cores
     fusion: Any = None  # the module `fusion.large`, for all threads, once there has been a large array
 
 

@@ -103,6 +103,17 @@ def bounded(max_bytes: int | None) -> Iterator[None]:
         ENGINE.max_bytes = before
 
 
+@contextmanager
+def shared(threads: int | None) -> Iterator[None]:
+    """Operations on large arrays are shared among so many threads; as many as the process is set to unless given."""
+    before = ENGINE.threads
+    ENGINE.threads = before if threads is None else threads
+    try:
+        yield
+    finally:
+        ENGINE.threads = before
+
+
 def confine(max_bytes: int | None) -> None:
     """Let this process take no more than this many bytes more, or the machine's memory, where the system can say so.
 

@@ -97,6 +97,8 @@ class Program:
         seed: int | None = None,
         train: bool = False,
         nan_check: bool = False,
+        threads: int | None = None,
+        profile: bool = False,
     ) -> Result:
         """Run the program.
 
@@ -119,9 +121,16 @@ class Program:
         hvp        directions by name, for the Hessian by all these names times them
         seed       what random numbers begin from; train, whether dropout and batch_norm train
         nan_check  stop at the first nan or infinity in a value or gradient (E801)
+        threads    how many threads share operations on large arrays; NDGRAD_THREADS or the cores unless given
+        profile    take the time of every line, for `Result.profile`; this run then computes operations one by one
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
-        run = Run(
+        kind: type[Run] = Run
+        if profile:
+            from ndgrad.lang.profiling import Profiled
+
+            kind = Profiled
+        run = kind(
             self,
             dict(inputs or {}),
             grad,
@@ -146,6 +155,7 @@ class Program:
                 train,
                 nan_check,
             ),
+            threads,
         )
         return guarded(run.go, run)
 
@@ -193,24 +203,28 @@ class Program:
 
         return function_of(self, name, wrt, dict(inputs or {}), dtype, max_steps)
 
-    def compiled(self, bound: frozenset[str], traced: bool, checking: bool = False) -> tuple[Scope, Closure]:
+    def compiled(
+        self, bound: frozenset[str], traced: bool, checking: bool = False, compiler: type[Compiler] | None = None
+    ) -> tuple[Scope, Closure]:
         """The scope and the closure of the program where these names are bound.
 
-        checking: it stops at the first value that is not finite.
+        checking: it stops at the first value that is not finite. compiler: what makes the closures, anew, instead.
         """
         from ndgrad.lang.builtins import CONSTANTS, builtin
 
         known = frozenset(n for n in bound if n in self.checked.read or n in self.checked.globals)
         hidden = frozenset(n for n in known if n in CONSTANTS or builtin(n) is not None)
         key = (known, traced, checking)
-        if key not in self._compiled:
-            scope = Scope(dict.fromkeys((*self.checked.globals, *sorted(known))))
-            compiler = Compiler
-            if checking:
-                from ndgrad.lang.nan_check import Checking
+        if compiler is None and key in self._compiled:
+            return self._compiled[key]
+        scope = Scope(dict.fromkeys((*self.checked.globals, *sorted(known))))
+        if compiler is not None:
+            return scope, compile_program(self.body, scope, hidden, traced, compiler)
+        if checking:
+            from ndgrad.lang.nan_check import Checking
 
-                compiler = Checking
-            self._compiled[key] = scope, compile_program(self.body, scope, hidden, traced, compiler)
+            compiler = Checking
+        self._compiled[key] = scope, compile_program(self.body, scope, hidden, traced, compiler or Compiler)
         return self._compiled[key]
 
 

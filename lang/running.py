@@ -19,16 +19,21 @@ from ndgrad.lang.checker import unknown
 from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.inputs import taken, track
 from ndgrad.lang.interpreter import tail_of
-from ndgrad.lang.limits import Watch, bounded, stop
+from ndgrad.lang.limits import Watch, bounded, shared, stop
 from ndgrad.lang.scopes import Scope, target_names
 from ndgrad.lang.state import State
 from ndgrad.lang.values import NUMBERS, UNBOUND, described, operand, shown_shape
 from ndgrad.ndarray import NDArray, array, plain
+from ndgrad.tape import STATE as ENGINE
 from ndgrad.tape import tick
 
 if TYPE_CHECKING:
+    from ndgrad.fusion import Report
     from ndgrad.lang.derivation import Binding, Derivation
+    from ndgrad.lang.profiling import Profile
     from ndgrad.lang.program import Program
+    from ndgrad.lang.values import Run as Closure
+    from ndgrad.tape import Node
 
 
 class Result:
@@ -43,6 +48,8 @@ class Result:
     hvp       the Hessian times the directions given, by name of the input
     path      the decisions of the run; seconds, how long it took; warnings
     operations   how many operations were recorded
+    fused     what was computed in tiles, on large arrays; None where nothing was
+    profile   the time by line of the program (with profile=True), else None
     trace     the assignments in order (with trace=True), else None
     """
 
@@ -68,6 +75,8 @@ class Result:
         self.outputs = outputs
         self.grads = grads
         self.operations = 0
+        self.fused: Report | None = None
+        self.profile: Profile | None = None
         self.of = of
         self.path = path
         self.seconds = seconds
@@ -121,6 +130,8 @@ Head = tuple[str, NDArray, Any, Span | None]  # the name of what is differentiat
 class Run:
     """One run of a program, from the values given to the result."""
 
+    visits: list[Node] | None = None  # the list that takes the nodes of the reverse sweep, if something looks at them
+
     def __init__(
         self,
         program: Program,
@@ -137,6 +148,7 @@ class Run:
         timeout: float | None = None,
         abandon: Callable[[Error], None] | None = None,
         asked: Asked = NOTHING_MORE,
+        threads: int | None = None,
     ) -> None:
         self.program = program
         self.checked = program.checked
@@ -151,6 +163,7 @@ class Run:
         self.timeout = timeout
         self.abandon = abandon
         self.asked = asked
+        self.threads = threads
         if asked.heads:
             self.of, self.head = asked.heads[0]
         self.show = show or _to_standard_error
@@ -159,16 +172,18 @@ class Run:
 
     def go(self) -> Result:
         """Run, and differentiate. A recorded run follows all float inputs, as far as operations let it."""
-        try:
-            return self.once()
-        except GradientError:
-            if not self.follow:
-                raise
-            self.follow = False
-            return self.once()
+        with shared(self.threads):
+            try:
+                return self.once()
+            except GradientError:
+                if not self.follow:
+                    raise
+                self.follow = False
+                return self.once()
 
     def once(self) -> Result:
         start = perf_counter()
+        fused = _begin_counting()
         self.prepare()
         self.warn_unused()
         with ExitStack() as scopes:
@@ -241,6 +256,7 @@ class Run:
             None if y is None else np.array(plain(y)),
         )
         made.operations = operations
+        made.fused = _counted(fused)
         return made
 
     # Before
@@ -302,7 +318,7 @@ class Run:
 
     def evaluate(self, state: State, given: dict[str, NDArray], wanted: tuple[str, ...]) -> tuple[list[Any], Scope]:
         """Run the program's statements."""
-        scope, run = self.program.compiled(frozenset(given), self.trace, self.asked.nan_check)
+        scope, run = self.compiled(frozenset(given))
         frame: list[Any] = [None, state, None, *[UNBOUND] * len(scope.places)]
         for name, value in given.items():
             if name in self.checked.inputs:
@@ -316,6 +332,10 @@ class Run:
                 state.bind(name, value, self.span_of(name) or Span(self.program.source, 0, 0), "")
         run(frame)
         return frame, scope
+
+    def compiled(self, bound: frozenset[str]) -> tuple[Scope, Closure]:
+        """The program as a closure, where these names are bound."""
+        return self.program.compiled(bound, self.trace, self.asked.nan_check)
 
     # After
 
@@ -403,6 +423,7 @@ class Run:
                 retain_graph=True,
                 train_mode=self.asked.train,
                 observe=self.observer(heads),
+                visits=self.visits,
             )
         except Error as error:
             raise (error.at(span) if span is not None else error) from None
@@ -457,6 +478,7 @@ class Run:
             show=_nowhere,
             seed=self.asked.seed,
             train=self.asked.train,
+            threads=self.threads,
         )
 
     def derive(
@@ -527,6 +549,25 @@ def _output(value: Any, span: Span) -> NDArray:
         made: NDArray = operand(value, "output", span)
         return made
     raise problems.raised(problems.not_shown(span, described(value)))
+
+
+def _begin_counting() -> Report | None:
+    """What had been computed in tiles before a run; None if nothing had."""
+    if ENGINE.fusion is None:
+        return None
+    from ndgrad.fusion import begin
+
+    return begin()
+
+
+def _counted(before: Report | None) -> Report | None:
+    """What a run computed in tiles; None if nothing."""
+    if ENGINE.fusion is None:
+        return None
+    from ndgrad.fusion import report
+
+    made = report().since(before)
+    return made if made.passes else None
 
 
 def _to_standard_error(text: str) -> None:

@@ -38,10 +38,12 @@ def eval(
     precision: options.Precision = None,
     full: options.Full = False,
     stats: options.Stats = False,
+    profile: options.Profile = False,
     watch: options.Watch = False,
     max_steps: options.MaxSteps = None,
     max_memory: options.MaxMemory = None,
     timeout: options.Timeout = None,
+    threads: options.Threads = None,
     jobs: options.Jobs = None,
     debug: options.Debug = False,
 ) -> None:

@@ -11,6 +11,6 @@ Nothing here is imported before the first large array shows up.
 
 from __future__ import annotations
 
-from ndgrad.fusion.report import Report, report
+from ndgrad.fusion.report import Report, begin, report
 
-__all__ = ["Report", "report"]
+__all__ = ["Report", "begin", "report"]

@@ -1,7 +1,7 @@
-"""The threads that tiles are shared among: NDGRAD_THREADS of them, else one for each core this process may use.
+"""The threads that tiles are shared among: as many as a run asks for, else NDGRAD_THREADS, else one for each core.
 
-NumPy's loops let go of the interpreter lock, so threads compute at the same time. Work that a thread of the
-pool asks for is done in that thread.
+The cores are those that this process may use. NumPy's loops let go of the interpreter lock, so threads compute at
+the same time. Work that a thread of the pool asks for is done in that thread.
 """
 
 from __future__ import annotations
@@ -11,23 +11,32 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ndgrad.tape import STATE
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 _INSIDE = threading.local()
 _pool: ThreadPoolExecutor | None = None
+_size = 0  # threads that the pool may have
+MOST = 256
 
 
 def _threads() -> int:
     asked = os.environ.get("NDGRAD_THREADS", "")
     if asked.isdecimal() and int(asked):
-        return min(int(asked), 256)
+        return min(int(asked), MOST)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 THREADS = _threads()
+
+
+def threads() -> int:
+    """How many threads may compute at once for the thread that asks."""
+    return THREADS if STATE.threads is None else min(STATE.threads, MOST)
 
 
 def _forget() -> None:
@@ -42,14 +51,17 @@ if hasattr(os, "register_at_fork"):
 
 def together(work: Callable[[], Any], threads: int) -> None:
     """Run `work` in `threads` threads at once, of which this is one; raises what it raises."""
-    global _pool
+    global _pool, _size
     if threads < 2 or getattr(_INSIDE, "yes", False):
         work()
         return
-    if _pool is None:
+    if _pool is None or _size < threads - 1:
         from concurrent.futures import ThreadPoolExecutor
 
-        _pool = ThreadPoolExecutor(max(THREADS - 1, 1), "ndgrad", _enter)
+        if _pool is not None:
+            _pool.shutdown(wait=False)
+        _size = threads - 1
+        _pool = ThreadPoolExecutor(_size, "ndgrad", _enter)
     others = [_pool.submit(work) for _ in range(threads - 1)]
     try:
         work()

@@ -63,10 +63,11 @@ class _Walk:
         self.inputs, self.stores, self.axes, self.shape = _merged(work, stores)
         each = sum(d.itemsize for d in plan.registers) or 8
         most = min(LARGEST, max(SMALLEST, CACHE * 3 // 4 // (each + 16) // 1024 * 1024))
-        self.threads = min(pool.THREADS, entries // ALONE + 1)
+        self.threads = min(pool.threads(), entries // ALONE + 1)
         self.cut(most)
         COUNTS.passes += 1
         COUNTS.tiles += self.tiles
+        COUNTS.operations += len(plan.code)
         self.lay_out_sums(work.sums)
         # A tile has at most this many entries; registers are laid out for that.
         self.widest = min(entries, -(-self.shape[self.at] // self.pieces) * self.inner)
@@ -135,7 +136,9 @@ class _Walk:
                     for tile in range(unit * self.unit, min((unit + 1) * self.unit, self.tiles)):
                         hand.tile(tile, unit)
 
-        pool.together(work, min(self.threads, units))
+        threads = min(self.threads, units)
+        COUNTS.threads = max(COUNTS.threads, threads)
+        pool.together(work, threads)
 
 
 _SCRATCH = threading.local()

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,85 @@ def test_stats_go_to_standard_error_or_into_json(said: Said) -> None:
     assert stats["operations"] == 2
     assert stats["peak_memory"] > 1 << 20
     assert stats["seconds"] > 0
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> tuple[str, ...]:
+    """A line that computes with a large array."""
+    np.save(tmp_path / "x.npy", np.full(1_000_000, 0.5))
+    return "eval", "sum(exp(x) * x)", "-i", f"x={tmp_path / 'x.npy'}", "--grad", "x", "-o", str(tmp_path / "o.json")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_stats_say_what_was_fused_on_how_many_threads(threads: int, said: Said, big: tuple[str, ...]) -> None:
+    assert said(*big, "--stats", "--threads", str(threads))[0] == 0
+    stats = json.loads(Path(big[-1]).read_text("utf-8"))["stats"]
+    fused = stats["fused"]
+    assert list(fused) == ["groups", "operations", "passes", "tiles", "threads"]
+    assert fused["threads"] == threads
+    assert fused["groups"] >= 1
+    assert fused["operations"] >= 3
+    assert fused["passes"] <= 3
+    assert fused["tiles"] >= threads * fused["passes"]
+    err = said(*big[:-2], "--stats", "--threads", str(threads), "--format", "plain")[2]
+    assert " fused into " in err
+    assert f" on {threads} thread{'s' if threads > 1 else ''} · " in err
+
+
+def test_threads_come_from_the_environment_unless_asked_for(ndgrad: Run, big: tuple[str, ...]) -> None:
+    for more, threads in (((), 3), (("--threads", "2"), 2)):
+        assert ndgrad(*big, "--stats", *more, NDGRAD_THREADS="3").returncode == 0
+        assert json.loads(Path(big[-1]).read_text("utf-8"))["stats"]["fused"]["threads"] == threads
+
+
+def test_stats_of_small_arrays_say_nothing_of_fusion(said: Said) -> None:
+    assert "fused" not in result(said("eval", "sum(x * 2)", "-i", "x=[1,2]", "--stats", "--format", "json"))["stats"]
+
+
+def test_threads_load_nothing_where_arrays_are_small(environment: dict[str, str]) -> None:
+    code = (
+        "import sys, ndgrad.cli.main as m; m.status(['eval', 'x * 2', '-i', 'x=[1]', '--threads', '2', '--stats']);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    loaded = set(ran.stderr.decode().split())
+    assert "ndgrad.cli.writing.stats" in loaded
+    assert {"ndgrad.fusion", "ndgrad.fusion.pool", "ndgrad.lang.profiling"} & loaded == set()
+
+
+def test_profile_is_a_table_of_lines_on_standard_error(said: Said, tmp_path: Path) -> None:
+    path = tmp_path / "p.nd"
+    path.write_text("a = x + 1\nfor i in range(3):\n    a = tanh(a @ a)\nprint(sum(a))\nsum(a)\n")
+    np.save(tmp_path / "x.npy", np.ones((150, 150)) / 1000)
+    line = "run", str(path), "-i", f"x={tmp_path / 'x.npy'}", "--grad", "x", "--format", "json"
+    code, out, err = said(*line, "--profile")
+    assert code == 0
+    assert json.loads(out)["grads"] == result(said(*line))["grads"]
+    printed, heading, *rows, total = err.splitlines()
+    assert printed.replace(".", "").isdigit()  # once, though the program ran twice
+    assert heading.split() == ["line", "source", "calls", "forward", "ms", "backward", "ms", "share"]
+    assert rows[0].split("  ")[1:3] == [" 3", "a = tanh(a @ a)"]
+    assert rows[0].split()[-4] == "3"
+    assert sorted(int(row.split()[0]) for row in rows) == [1, 2, 3, 4, 5]
+    shares = [float(row.split()[-1].rstrip("%")) for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    assert total.split()[0] == "all"
+    assert total.endswith("100.0%")
+
+
+def test_profile_draws_what_the_run_draws(said: Said) -> None:
+    program = "n = 0\nfor v in random_uniform(shape=(20000,)):\n  if v > 0.5:\n    n = n + 1\nn * x"
+    code, out, err = said("eval", program, "-i", "x=1", "--grad", "x", "--of", "n", "--profile", "--format", "json")
+    assert code == 0
+    row = next(row.split() for row in err.splitlines() if row.split()[0] == "4")
+    assert int(row[-4].replace(",", "")) == json.loads(out)["value"]
+
+
+@pytest.mark.parametrize("option", ["--jac=x", "--hess=x", "--jvp=x=1", "--hvp=x=1", "--mode=forward", "--each=x"])
+def test_profile_is_refused_where_it_would_not_tell(option: str, said: Said) -> None:
+    code, out, err = said("eval", "x * x", "-i", "x=1", option, "--profile")
+    assert (code, out) == (2, "")
+    assert "--profile" in err
 
 
 def test_full_shows_whole_arrays(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
