@@ -197,3 +197,18 @@ def test_what_comes_along_with_a_value_keeps_its_graph() -> None:
     beside.backward()
     assert outside.grad is not None
     assert outside.grad.asnumpy().tolist() == [5]
+
+
+def test_a_gradient_moves_with_what_its_function_reads_from_outside() -> None:
+    """d/dt of ∇ₓ sum((Ax - t)²) = 2Aᵀ(Ax - t): only t moves, and it is no argument of the inner function."""
+
+    def slope(t: NDArray) -> NDArray:
+        made: NDArray = ndgrad.grad(lambda x: ((nd.matmul(array(A), x) - t) ** 2).sum())(array(X))
+        return made
+
+    t, t_dot = rng.standard_normal(3), rng.standard_normal(3)
+    _, change = ndgrad.jvp(slope, [array(t)], [array(t_dot)])
+    close(change, -2 * A.T @ t_dot)
+    close(ndgrad.jacobian(slope, mode="forward")(array(t)), -2 * A.T)
+    close(ndgrad.jacobian(slope, mode="reverse")(array(t)), -2 * A.T)
+    close(ndgrad.vmap(slope)(array([t, t_dot])), 2 * (A @ X - np.array([t, t_dot])) @ A)
