@@ -274,12 +274,13 @@ def grad(
     create_graph: bool = False,
     train_mode: bool = True,
     observe: Observer | None = None,
+    visits: list[Node] | None = None,
 ) -> Any:
     """The gradients of the heads by `variables`, as new arrays; nothing is stored in `.grad`.
 
     A list for a list, one array for one array; zeros for a variable that is not on the path.
     create_graph: the gradients are recorded, so that they can be differentiated again.
-    observe(node, g, shares) sees every step of the sweep.
+    observe(node, g, shares) sees every step of the sweep; the list `visits` takes each node as the sweep arrives at it.
     """
     single = isinstance(variables, NDArray)
     wanted: Sequence[NDArray] = [variables] if isinstance(variables, NDArray) else variables
@@ -293,7 +294,7 @@ def grad(
     pairs = _heads(heads, head_grads, graph)
     with _Scope(recording=create_graph and (KEEPING if STATE.keep_values else True), training=train_mode):
         targets = [x.node for x in wanted if x.node is not None]
-        found, nodes = sweep(pairs, targets, graph=graph, observe=observe, arrays=heads)
+        found, nodes = sweep(pairs, targets, graph=graph, observe=observe, arrays=heads, visits=visits)
     made = []
     for x in wanted:
         assert x.node is not None
