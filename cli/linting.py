@@ -86,7 +86,8 @@ def _write_text(reports: list[Report]) -> None:
     if not found:
         return
     ascii = only_ascii(sys.stdout)
-    put(render(found, width=max(columns(), 80), paint=painter(sys.stdout), ascii=ascii) + "\n")
+    width, wrap = max(columns(), 80), sys.stdout.isatty()
+    put(render(found, width=width, wrap=wrap, paint=painter(sys.stdout), ascii=ascii) + "\n")
     sys.stdout.flush()
     errors = sum(problem.severity == "error" for problem in found)
     parts = [_counted(errors, "error"), _counted(len(found) - errors, "warning")]
