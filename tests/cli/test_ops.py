@@ -35,7 +35,7 @@ def test_every_function_is_shown(name: str) -> None:
     [
         ("tanh", [Derivative("x", "sech²(x)", True)]),
         ("multiply", [Derivative("a", "b", True), Derivative("b", "a", True)]),
-        ("matmul", [Derivative("a", "∂L/∂y·b", False), Derivative("b", "aᵀ @ ∂L/∂y", False)]),
+        ("matmul", [Derivative("a", "∂L/∂y @ bᵀ", False), Derivative("b", "aᵀ @ ∂L/∂y", False)]),
         ("sign", [Derivative("x", "0", True)]),
         ("argmax", [Derivative("x", "none: an index does not change continuously", False)]),
     ],
