@@ -68,8 +68,16 @@ def tree_of(text: str) -> Tree:
     except (_Unread, IndexError, KeyError):
         left, equals, right = text.partition(" = ")
         if equals and left.startswith(("d", "∂")):
-            return Tree("operation", ("=", tree_of(left + " = 0").parts[1], tree_of(right)))
+            return Tree("operation", ("=", gradient_of(left), tree_of(right)))
         return Tree("text", (text,))
+
+
+def gradient_of(name: str) -> Tree:
+    """The tree of what a gradient is called: dy/dx. Elsewhere `d` is a letter like others."""
+    try:
+        return _Reader(f"{name} = 0").whole().parts[1]  # type: ignore[return-value]
+    except (_Unread, IndexError, KeyError):
+        return Tree("text", (name,))
 
 
 def with_note(form: str) -> tuple[str, str]:

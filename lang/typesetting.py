@@ -29,17 +29,22 @@ def latex(text: str, axes: Axes | None = None) -> str:
 
     axes: how many axes the values of names have; products of two arrays are then written ⊙.
     """
-    return _latex(marked(tree_of(text), axes or {}))
+    return as_latex(tree_of(text), axes)
+
+
+def as_latex(tree: Tree, axes: Axes | None = None) -> str:
+    """A tree as LaTeX."""
+    return _latex(marked(tree, axes or {}))
 
 
 def mathml(text: str, axes: Axes | None = None, display: bool = False) -> str:
-    """A text in the notation as a <math> element."""
+    """A text in the notation as a <math> element; with `display` as large as a formula that stands alone."""
     return as_mathml(tree_of(text), axes, display)
 
 
 def as_mathml(tree: Tree, axes: Axes | None = None, display: bool = False) -> str:
     """A tree as a <math> element."""
-    shown = ' display="block"' if display else ""
+    shown = ' displaystyle="true"' if display else ""
     return f"<math{shown}>{_mathml(marked(tree, axes or {}))}</math>"
 
 
@@ -70,10 +75,15 @@ def _without_minus(tree: object) -> Tree | None:
 
 def _summed(sign: str, right: Tree) -> tuple[str, Tree]:
     """a + -b as a - b, and a·-b as a·(-b)."""
-    turned = _without_minus(right)
+    turned = _without_minus(right) if sign in ("+", "-", "·", "⊙", "@", "mod") else None
     if turned is None:
         return sign, right
     return ("-", turned) if sign == "+" else (sign, Tree("fence", ("(", right, ")")))
+
+
+def _alone(tree: object) -> object:
+    """What something is written above or below of: fractions in brackets."""
+    return Tree("fence", ("(", tree, ")")) if isinstance(tree, Tree) and tree.kind in ("ratio", "fraction") else tree
 
 
 def _is_coefficient(tree: object) -> bool:
@@ -199,7 +209,16 @@ def _latex_raised(above: object) -> str:
 
 
 def _latex_sup(base: object, above: object) -> str:
-    return f"{{{_latex(base)}}}^{{{_latex_raised(above)}}}"
+    held = _latex(base) if isinstance(base, Tree) and base.kind == "sub" else _latex_base(base)
+    return f"{held}^{{{_latex_raised(above)}}}"
+
+
+def _latex_base(base: object) -> str:
+    """What something is written above or below of, in braces unless it is one sign."""
+    base = _alone(base)
+    said = _latex(base)
+    alone = isinstance(base, Tree) and base.kind in ("name", "number", "fence")
+    return said if alone else f"{{{said}}}"
 
 
 def _latex_fence(opening: str, inside: object, closing: str) -> str:
@@ -245,7 +264,7 @@ _LATEX: dict[str, Callable[..., str]] = {
     "call": _latex_call,
     "list": lambda *entries: ", ".join(map(_latex, entries)),
     "option": lambda name, value: f"{_latex(name)}={_latex(value)}",
-    "index": lambda base, inside: f"{{{_latex(base)}}}_{{[{_latex(inside)}]}}",
+    "index": lambda base, inside: f"{_latex_base(base)}_{{[{_latex(inside)}]}}",
     "root": lambda inside: rf"\sqrt{{{_latex(_bare(inside))}}}",
     "ratio": _latex_ratio,
     "product": lambda below, above, inside: rf"\prod_{{{below}}}^{{{_latex(above)}}} {_latex(inside)}",
@@ -282,6 +301,8 @@ def _row(*parts: str) -> str:
 
 
 def _sign(said: str) -> str:
+    if said == "⊙":  # which some fonts put close to what follows
+        return '<mo lspace="0.22em" rspace="0.22em">⊙</mo>'
     return f"<mo>{escape(_MATHML_SIGNS.get(said, said))}</mo>"
 
 
@@ -316,7 +337,7 @@ def _mathml_sup(base: object, above: object) -> str:
         said = _mathml(_bare(above))
     else:
         said = _MATHML_RAISED.get(above) or f"<mn>{escape(above.replace('-', '−'))}</mn>"
-    return f"<msup>{_mathml(base)}{said}</msup>"
+    return f"<msup>{_mathml(_alone(base))}{said}</msup>"
 
 
 def _mathml_below(below: str) -> str:
@@ -376,7 +397,9 @@ _MATHML: dict[str, Callable[..., str]] = {
     "call": _mathml_call,
     "list": _mathml_list,
     "option": lambda name, value: _row(_mathml(name), _sign("="), _mathml(value)),
-    "index": lambda base, inside: f"<msub>{_mathml(base)}{_row(_sign('['), _mathml(inside), _sign(']'))}</msub>",
+    "index": lambda base, inside: (
+        f"<msub>{_mathml(_alone(base))}{_row(_sign('['), _mathml(inside), _sign(']'))}</msub>"
+    ),
     "root": lambda inside: f"<msqrt>{_mathml(_bare(inside))}</msqrt>",
     "ratio": _mathml_ratio,
     "product": lambda below, above, inside: _row(

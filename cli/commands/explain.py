@@ -12,15 +12,26 @@ from ndgrad.cli.app import single
 app, command = single(
     "Show how the chain rule made the gradient.",
     "ndgrad explain samples/chain.nd --grad x",
-    "ndgrad explain samples/branch.nd --grad a --format json",
+    "ndgrad explain samples/control.nd --grad a -o control.html",
 )
 
 Format = Annotated[
-    Literal["text", "json"] | None,
+    Literal["text", "markdown", "latex", "html", "json"] | None,
     typer.Option(
         "--format",
-        metavar="text|json",
-        help="Text unless given.",
+        metavar="text|markdown|latex|html|json",
+        help="Text unless given, or what the name of the file says; html is a page to step through.",
+        rich_help_panel=options.OUTPUT,
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write to a file; its name (.txt, .md, .tex, .html, .json) chooses the format.",
         rich_help_panel=options.OUTPUT,
         show_default=False,
     ),
@@ -67,6 +78,7 @@ def explain(
     of: options.Of = None,
     dtype: options.Dtype = None,
     format: Format = None,
+    output: Output = None,
     steps: Steps = "all",
     layout: Layout = "denominator",
     round: Round = None,
@@ -78,13 +90,15 @@ def explain(
     debug: options.Debug = False,
 ) -> None:
     from ndgrad.cli import problems
-    from ndgrad.cli.explaining import write
+    from ndgrad.cli.explaining import chosen, write
     from ndgrad.cli.job import Limits, asked
+    from ndgrad.cli.writing.places import Place
 
     context.obj.errors_as_json = format == "json"
     job = asked(program, inputs, grad, head, of, dtype, Limits(max_steps, max_memory, timeout))
     if not job.grad:
         problems.usage("explain needs --grad NAME: the input to differentiate by")
-    result = job.result(trace=True)
-    made = [result.derivation(name, round, unroll, layout) for name in result.grads]
-    write(made, job.name, format or "text", precision, steps)
+    format = chosen(format, output)  # type: ignore[assignment]
+    result = job.result(output, trace=True)
+    made = tuple(result.derivation(name, round, unroll, layout) for name in result.grads)
+    write(result, made, job.name, format or "text", Place(output), precision, steps)

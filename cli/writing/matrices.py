@@ -99,7 +99,7 @@ def _nested(value: Any, precision: int | None) -> str:
     return entry(value, precision)
 
 
-def _ends(count: int, most: int) -> list[int | None]:
+def ends(count: int, most: int) -> list[int | None]:
     """The indices to show of `count`: all, or both ends around a gap (None)."""
     if count <= most:
         return list(range(count))
@@ -113,7 +113,7 @@ def _vector(array: Array, width: int, precision: int | None) -> list[str]:
 
 
 def _matrix(array: Array, width: int, precision: int | None) -> list[str]:
-    rows = _ends(array.shape[0], MOST_ROWS)
+    rows = ends(array.shape[0], MOST_ROWS)
     return _most(array.shape[1], lambda shown: _bracketed(array, rows, shown, precision), width)
 
 
@@ -121,7 +121,7 @@ def _most(count: int, draw: Callable[[Sequence[int | None]], list[str]], width: 
     """The drawing with as many columns as fit."""
     most = min(count, width // 2)
     while True:
-        lines = draw(_ends(count, most))
+        lines = draw(ends(count, most))
         excess = max(map(len, lines)) - width
         if excess <= 0 or most <= 1:
             return lines
@@ -161,7 +161,7 @@ def _slices(array: Array, width: int, precision: int | None) -> list[str]:
     """Matrix by matrix along the leading axes."""
     leading = array.shape[:-2]
     lines = []
-    for k in _ends(int(np.prod(leading)), MOST_SLICES):
+    for k in ends(int(np.prod(leading)), MOST_SLICES):
         if k is None:
             lines.append(GAP)
             continue

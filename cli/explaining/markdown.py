@@ -1,0 +1,114 @@
+"""A derivation as Markdown: headings, tables, and mathematics as GitHub and GitLab read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ndgrad.cli.explaining.formulas import aligned, chain_lines, inline, local_tree
+from ndgrad.cli.explaining.wording import gap_text, line_of, local_name, name_of, verdict
+from ndgrad.cli.streams import as_ascii
+from ndgrad.cli.writing import matrices
+from ndgrad.lang.folding import Gap
+from ndgrad.lang.notation import ratio
+
+if TYPE_CHECKING:
+    from ndgrad.cli.explaining import Explained
+    from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
+
+
+def written(explained: Explained, ascii: bool) -> str:
+    """The derivations one after the other, each under a heading of the first level."""
+    text = "\n".join("\n".join(_Page(d, explained).lines()) + "\n" for d in explained.derivations)
+    return as_ascii(text) if ascii else text
+
+
+class _Page:
+    """One derivation in Markdown."""
+
+    def __init__(self, d: Derivation, explained: Explained) -> None:
+        self.d = d
+        self.explained = explained
+        steps = [step for step in d.backward if not isinstance(step, Gap)]
+        self.shared = {step.by for step in steps if sum(step.by == other.by for other in steps) > 1}
+
+    def lines(self) -> list[str]:
+        d = self.d
+        made = [f"# {_escaped(name_of(d))} of {_escaped(self.explained.program)}", ""]
+        if self.explained.forward:
+            made += ["## Forward", "", "| line | step | shape | value |", "| ---: | --- | --- | --- |"]
+            made += [self.forward(step) for step in d.forward]
+            made.append("")
+            if d.path:
+                made += ["## Path", "", *map(self.decision, d.path), ""]
+        if self.explained.backward and d.backward:
+            made += ["## Backward", ""]
+            for step in d.backward:
+                made += self.gap(step) if isinstance(step, Gap) else self.backward(step)
+        return [*made, *self.chain(), *self.result()]
+
+    def decision(self, step: Any) -> str:
+        from ndgrad.cli.writing.table import step_text
+
+        return f"- {_escaped(step_text(step))}"
+
+    def value(self, array: Any) -> str:
+        text = matrices.short(array, self.explained.precision)
+        return f"`{text}`" if text[:1] in "[-0123456789" and "min" not in text else text
+
+    def formula(self, text: str) -> str:
+        return inline(text, self.explained.axes)
+
+    def forward(self, step: ForwardStep | Gap) -> str:
+        if isinstance(step, Gap):
+            return f"| | {gap_text(step)} | | |"
+        said = self.formula(step.name)
+        if step.expression.startswith("does not depend"):
+            said += f" {step.expression}"
+        elif step.expression != "input":
+            said = self.formula(f"{step.name} = {step.expression}")
+        line = step.span.line if step.span else ""
+        shape = matrices.shape_of(np.asarray(step.value))
+        return f"| {line} | {said} | {shape} | {self.value(step.value)} |"
+
+    def gap(self, gap: Gap) -> list[str]:
+        rule = f": {self.formula(gap.rule)}" if gap.rule else ""
+        return [f"{gap_text(gap)}{rule}", ""]
+
+    def backward(self, step: BackwardStep) -> list[str]:
+        d = self.d
+        sign = "+=" if step.by in self.shared else "="
+        where = f", {line_of(step.span)}" if step.span else ""
+        rounds = f", the same in {step.rounds:,} rounds" if step.rounds > 1 else ""
+        made = [f"### {_escaped(local_name(d, step))}{where}{rounds}", "", "```math"]
+        made += [local_tree(d, step, sign, self.explained.axes), "```", "", "| | | value |", "| --- | --- | --- |"]
+        made.append(f"| arriving | {self.formula(ratio('∂', d.of, step.name))} | {self.value(step.arriving)} |")
+        if step.local_value is not None:
+            made.append(f"| local | {self.formula(ratio('∂', step.name, step.by))} | {self.value(step.local_value)} |")
+        share = "a share of " if sign == "+=" else ""
+        made.append(f"| leaving | {share}{self.formula(ratio('∂', d.of, step.by))} | {self.value(step.leaving)} |")
+        return [*made, ""]
+
+    def chain(self) -> list[str]:
+        lines, notes = chain_lines(self.d, self.explained.axes)
+        made = ["## Chain rule", "", "```math", aligned(lines), "```", ""]
+        return [*made, *(f"Here {note}.\n" for note in notes)]
+
+    def result(self) -> list[str]:
+        d = self.d
+        made = ["## Result", "", f"{self.formula_of_gradient()} is {self.value(d.result)}."]
+        if d.numeric is not None and d.along is not None:
+            along, numeric = (matrices.entry(number, 10) for number in (d.along, d.numeric))
+            made += ["", f"Check along a random direction: {along}, numerically {numeric}: {verdict(d)}."]
+        return made
+
+    def formula_of_gradient(self) -> str:
+        from ndgrad.lang.mathematics import gradient_of
+        from ndgrad.lang.typesetting import as_latex
+
+        return f"$`{as_latex(gradient_of(name_of(self.d)))}`$"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#$" else c for c in text)

@@ -1,0 +1,64 @@
+"""What every format says of a derivation in the same words: gaps, equations, the check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ndgrad.frozen import Frozen
+from ndgrad.lang.mathematics import with_note
+from ndgrad.lang.notation import gradient_name
+
+if TYPE_CHECKING:
+    from ndgrad.errors import Span
+    from ndgrad.lang.derivation_data import BackwardStep, Derivation
+    from ndgrad.lang.folding import Gap
+
+AGREES = 1e-5  # of the numeric check: central differences are no better
+
+
+class Equation(Frozen):
+    """One way to write the gradient, and a note on it."""
+
+    right: str
+    note: str = ""
+
+
+def name_of(d: Derivation) -> str:
+    """`dz/dx`, the gradient that is derived."""
+    return gradient_name(d.of, d.wrt, headed=d.headed)
+
+
+def equations(d: Derivation) -> list[Equation]:
+    """The right-hand sides of the chain rule: multiplied out, then simplified, each once."""
+    said = [d.chain.partition(f"{name_of(d)} = ")[2], *([d.closed_form] if d.closed_form else []), *d.forms]
+    return [Equation(*with_note(text)) for text in dict.fromkeys(said)]
+
+
+def gap_text(gap: Gap) -> str:
+    """`⋮ 9 rounds alike`, without the rule of a round."""
+    if not gap.rounds:
+        return f"⋮ {gap.steps:,} more steps"
+    return f"⋮ {gap.rounds:,} round{'s' if gap.rounds != 1 else ''} alike"
+
+
+def local_name(d: Derivation, step: BackwardStep) -> str:
+    """What the right-hand side of a backward step is: ∂y/∂x where it is a factor, else the adjoint that leaves."""
+    from ndgrad.lang.notation import ratio
+
+    return ratio("∂", step.name, step.by) if step.factor else ratio("∂", d.of, step.by)
+
+
+def verdict(d: Derivation) -> str:
+    """Whether the numeric check agrees, in words."""
+    return "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"
+
+
+def agrees(d: Derivation) -> bool:
+    """Whether the numeric derivative is the computed one, as far as differences can tell."""
+    assert d.along is not None
+    assert d.numeric is not None
+    return abs(d.along - d.numeric) <= AGREES * max(abs(d.along), abs(d.numeric), 0.01 * d.size, 1e-12)
+
+
+def line_of(span: Span | None) -> str:
+    return f"line {span.line}" if span is not None else ""
