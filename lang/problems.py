@@ -564,6 +564,18 @@ def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
     return Diagnostic("E406", f"`{op}` has no derivative by its argument `{parameter}`", labels)
 
 
+def not_one_number(of: str, shape: str) -> Diagnostic:
+    """E413: an array where a minimum is asked for."""
+    cure = "reduce it to one number, as in sum(r ** 2), name another with --of, or take --method least-squares"
+    return Diagnostic("E413", f"`{of}` has the shape {shape}, and a minimum is that of one number", (), cure)
+
+
+def not_residuals(of: str) -> Diagnostic:
+    """E413: one number where the residuals are asked for."""
+    cure = "name the residuals with --of: the squares are summed up by the method"
+    return Diagnostic("E413", f"`{of}` is one number, and least squares are those of an array", (), cure)
+
+
 def not_on_the_path(of: str, name: str) -> Diagnostic:
     """W401: the output does not depend on a name to differentiate by."""
     return Diagnostic("W401", f"`{of}` does not depend on `{name}`: its gradient is zero", (), None, "warning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -66,9 +67,12 @@ def ndgrad(command: list[str], environment: dict[str, str]) -> Callable[..., Ran
 
 @pytest.fixture(scope="session")
 def terminal(environment: dict[str, str]) -> Callable[..., str]:
-    """Runs a line of shell on a terminal of 80 columns, and gives what a person would see."""
+    """Runs a line of shell on a terminal of 80 columns, and gives what a person would see at the end.
 
-    def run(line: str, cwd: Path = ROOT, columns: int = 80, **variables: str) -> str:
+    whole: also what was there before it was written over, as progress is.
+    """
+
+    def run(line: str, cwd: Path = ROOT, columns: int = 80, whole: bool = False, **variables: str) -> str:
         master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         settings = {"NO_COLOR": "1"} | variables
@@ -92,7 +96,8 @@ def terminal(environment: dict[str, str]) -> Callable[..., str]:
             seen += part
         os.close(master)
         process.wait(timeout=60)
-        return seen.decode("utf-8").replace("\r\n", "\n")
+        text = seen.decode("utf-8").replace("\r\n", "\n")
+        return text if whole else re.sub(r"\r[^\r\n]*\x1b\[K", "", text)
 
     return run
 

@@ -20,8 +20,8 @@ _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\],]|[^\s\[\],"]+')
 def read(data: bytes, name: str, part: str | None = None) -> Any:
     """The value as an array, float64 unless a result says otherwise; E618 where there is none.
 
-    Of a result, its gradient where it has exactly one, else its value; of any object the entry `part`, which of a
-    result is a gradient or an output. nan and the infinities may be strings.
+    Of a result, its gradient where it has exactly one, else its value; of a minimum, the input that was moved; of any
+    object the entry `part`, which of a result is a gradient or an output. nan and the infinities may be strings.
     """
     source = decoded(data, name)
     return array_of(parsed(source, source.text, 0), name, part, Span(source, 0, len(source.text)))
@@ -69,13 +69,14 @@ def _of_object(found: dict[str, Any], name: str, part: str | None) -> tuple[Any,
         if part is None:
             raise problems.no_array_in_json(name, "an object")
         return found[chosen(found, part, name)], None
-    grads, outputs = ({} if not isinstance(found.get(k), dict) else found[k] for k in ("grads", "outputs"))
+    arrays = "optimum" if "optimum" in found else "grads"
+    grads, outputs = ({} if not isinstance(found.get(k), dict) else found[k] for k in (arrays, "outputs"))
     if part is not None or len(grads) == 1:
         both = {**outputs, **grads}
         which = chosen(both if part is not None else grads, part, name)
         values = both[which]
     elif grads:
-        raise problems.no_array_in_json(name, f"{len(grads)} gradients")
+        raise problems.no_array_in_json(name, f"{len(grads)} {'inputs' if arrays == 'optimum' else 'gradients'}")
     else:
         values, which = found.get("value"), next(iter(outputs), "")
     dtype = dtypes.get(which) if isinstance(dtypes, dict) else None

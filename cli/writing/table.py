@@ -62,12 +62,12 @@ def draw(result: Result, console: Console, precision: int | None, full: bool = F
     for i, (name, array) in enumerate(arrays):
         if i and (array.ndim or arrays[i - 1][1].ndim):
             console.print()
-        _array(console, name, array, precision, full)
+        draw_array(console, name, array, precision, full)
     if arrays:
         console.print()
     if result.path:
-        console.print(_note("path", path_text(result.path)), soft_wrap=False)
-    console.print(_note("time", duration(result.seconds)))
+        console.print(note("path", path_text(result.path)), soft_wrap=False)
+    console.print(note("time", duration(result.seconds)))
 
 
 def derivative_name(of: str, name: str) -> str:
@@ -107,7 +107,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.2f} s"
 
 
-def _array(console: Console, name: str, array: np.ndarray[Any, Any], precision: int | None, full: bool) -> None:
+def draw_array(
+    console: Console, name: str, array: np.ndarray[Any, Any], precision: int | None, full: bool = False
+) -> None:
     title = Text()
     title.append(name, "bold cyan")
     title.append(f"  {matrices.shape_of(array)} {array.dtype}", "dim")
@@ -138,5 +140,5 @@ def _numbers(line: str) -> Text:
     return text
 
 
-def _note(title: str, said: str) -> Text:
+def note(title: str, said: str) -> Text:
     return Text.assemble((f"{title}  ", "bold"), said)

@@ -94,6 +94,14 @@ ENTRIES = (
         ">>> import ndgrad\n>>> from ndgrad import nd\n>>> def f(x):\n>>>     return nd.stack(x, 0 * x)\n"
         ">>> ndgrad.jvp(f, [nd.array(1.0)], [nd.array(1.0)])\n",
     ),
+    Entry(
+        "E413",
+        "a minimum of something that has none",
+        "`ndgrad minimize` looks for the smallest value of one number; for `--method least-squares` the output is the "
+        "residuals, an array, whose squares the method sums up. `--of NAME` names another output or variable.",
+        "$ printf 'input w = [3, 5]; r = w - [1, 2]; sum(r ** 2)' > f.nd\n$ ndgrad minimize f.nd --over w --of r\n",
+        "$ printf 'input w = [3, 5]; r = w - [1, 2]; sum(r ** 2)' > f.nd\n$ ndgrad minimize f.nd --over w\n",
+    ),
 )
 
 WARNINGS = (
