@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     from ndgrad.tape import Node
 
 
+class Recorded(Frozen):
+    """The end of a recorded run: what is differentiated, its adjoint, and all outputs by name."""
+
+    of: str
+    output: NDArray
+    head: Any
+    outputs: tuple[tuple[str, NDArray], ...]
+
+
 class Result:
     """What a run gave.
 
@@ -82,6 +91,7 @@ class Result:
         self.seconds = seconds
         self.warnings = warnings
         self.trace = trace
+        self.recorded: Recorded | None = None  # with trace=True
         self._derive = derive
 
     @property
@@ -256,6 +266,8 @@ class Run:
             None if y is None else np.array(plain(y)),
         )
         made.operations = operations
+        if self.trace and y is not None:
+            made.recorded = Recorded(of or "", y, head, tuple((name, value) for name, (value, _) in outputs.items()))
         made.fused = _counted(fused)
         return made
 
