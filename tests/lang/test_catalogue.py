@@ -25,7 +25,7 @@ HEAD = """\
 Each message carries a code. `ndgrad help CODE` shows what stands here under it: what went wrong in plain words, an
 example that fails and how it is mended. This page is made from the same entries and from what the examples print.
 """
-LANGUAGES = {"program": "python", "shell": "sh", "python": "python"}
+LANGUAGES = {"program": "nd", "shell": "sh", "python": "nd"}
 ENTRIES = list(catalogue.entries())
 Outcome = Callable[[str], tuple[list[str], str]]
 
