@@ -23,6 +23,8 @@ from ndgrad.ndarray import NDArray
 from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE
 
+_FOLLOWED = 1 << 24  # indices in one array: NumPy goes through them one by one
+
 Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
@@ -236,6 +238,8 @@ def _key(key: Any) -> Any:
         return key
     if key.dtype.kind == "b":
         raise Undetermined("a mask takes as many entries as are true in it")
+    if key.size > _FOLLOWED:
+        raise Undetermined("so many indices are not followed")
     return np.broadcast_to(np.int64(0), key.shape) if key.shape else 0
 
 

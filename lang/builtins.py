@@ -47,6 +47,8 @@ def _range(span: Span, state: Any, *bounds: Any) -> range:
         start, stop = numbers
     else:
         start, stop, step = numbers
+    if step and abs(stop - start) // abs(step) >= 2**63 - 1:
+        raise ValueError("it has more numbers than can be counted")
     return range(start, stop, step)  # a step of 0 is an error that the caller places
 
 

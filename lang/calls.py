@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 CALL_LIMIT = 1000
 
 _SEQUENCES = frozenset({"shape", "axes", "reps", "newshape"})
+_ONE = frozenset({"num", "N", "M", "n", "m", "k", "decimals", "offset", "axis1", "axis2", "depth"})
 _WHOLE = frozenset({"shape", "axes", "axis", "num", "N", "M", "k", "decimals", "reps", "offset", "shift"})
 
 
@@ -341,6 +342,8 @@ def _static(op: Primitive, name: str, value: Any, span: Span) -> Any:
         if not isinstance(dtype, str) or dtype not in DTYPES:
             raise problems.raised(problems.unknown_dtype(span, dtype if isinstance(dtype, str) else described(value)))
         return DTYPES[dtype]
+    if name in _ONE and value is not None:
+        return whole(value, op.name, span)
     if isinstance(value, tuple):
         return tuple([_static(op, name, part, span) for part in value])
     if value is None or isinstance(value, (str, bool, NDArray, range)):

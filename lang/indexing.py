@@ -13,7 +13,19 @@ import numpy as np
 
 from ndgrad.errors import Error, Span
 from ndgrad.lang import problems, syntax
-from ndgrad.lang.values import NUMBERS, Frame, Lazy, Run, described, failed, operand, placed, shown_shape, whole
+from ndgrad.lang.values import (
+    NUMBERS,
+    Frame,
+    Lazy,
+    Run,
+    described,
+    failed,
+    numbers_of,
+    operand,
+    placed,
+    shown_shape,
+    whole,
+)
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import find
 
@@ -58,7 +70,7 @@ def _checked(value: Any, span: Span) -> Any:
     if value is None or value is Ellipsis or value.__class__ in (int, bool):
         return value
     if value.__class__ is range:
-        return np.arange(value.start, value.stop, value.step) if len(value) < 2**31 else value
+        return numbers_of(value, span)
     if value.__class__ is tuple:
         return tuple([_checked(part, span) for part in value])
     what = described(value)

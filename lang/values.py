@@ -146,10 +146,21 @@ def operand(value: Any, name: str, span: Span) -> Any:
     if value.__class__ in NUMBERS or isinstance(value, NDArray):
         return value
     if isinstance(value, range):
-        return array(np.arange(value.start, value.stop, value.step)) if len(value) < 2**31 else _too_large(span)
+        return numbers_of(value, span)
     if isinstance(value, tuple) and value:
         return stacked(value, tuple(span for _ in value), span)
     raise problems.raised(problems.not_numbers(name, span, described(value)))
+
+
+def numbers_of(value: range, span: Span) -> NDArray:
+    """The integers of a range as an array. E502."""
+    arange = find("arange")
+    assert arange is not None
+    try:
+        made: NDArray = arange.call(value.start, value.stop, value.step, "int64")
+    except Exception as error:
+        raise failed(error, "range", span) from None
+    return made
 
 
 def _too_large(span: Span) -> Any:

@@ -171,7 +171,9 @@ full_like = primitive(
 
 def _lower_count(rows: int, columns: int, k: int) -> int:
     """How many entries of a matrix lie on or below the k-th diagonal."""
-    return int(np.clip(np.arange(rows, dtype=np.int64) + k + 1, 0, columns).sum())
+    some = min(max(-k, 0), rows)  # the first row that has any
+    full = min(max(columns - k, some), rows)  # the first row that has all
+    return (full - some) * (some + full + 2 * k + 1) // 2 + (rows - full) * columns
 
 
 def _triangle_shape(op: str, lower: bool) -> Any:

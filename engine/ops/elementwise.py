@@ -213,7 +213,7 @@ clip = elementwise(
             "x == a_min or x == a_max",
             value="1",
             admissible="[0, 1]",
-            touches=lambda x, a_min, a_max: inside(x, a_min, a_max) & ~_strictly_inside(x, a_min, a_max),
+            touches=lambda x, a_min, a_max: np.equal(x, _bound(a_min)) | np.equal(x, _bound(a_max)),
         )
     ],
     example="clip([-1, 0.5, 2], 0, 1) -> [0, 0.5, 1]",
@@ -225,6 +225,11 @@ def inside(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     """Whether x lies in [a_min, a_max]; None is no bound."""
     low = np.True_ if a_min is None else np.greater_equal(x, a_min)
     return np.logical_and(low, np.True_ if a_max is None else np.less_equal(x, a_max)) | np.zeros(np.shape(x), bool)
+
+
+def _bound(given: Any) -> Any:
+    """A bound of clip, one that nothing comes near for None."""
+    return np.inf if given is None else given
 
 
 def _strictly_inside(x: Any, a_min: Any, a_max: Any) -> Any:

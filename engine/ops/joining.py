@@ -204,8 +204,10 @@ triu = composite(
 
 def _differences(F: Any, x: Any, n: int, axis: int) -> Any:
     at = axis_at("diff", axis, len(x.shape))
+    if n < 0:
+        raise problems.bad_argument("diff", "n is at least 0")
     lead = (slice(None),) * at
-    for _ in range(n):
+    for _ in range(min(n, x.shape[at])):  # then nothing is left
         x = F.index(x, (*lead, slice(1, None))) - F.index(x, (*lead, slice(None, -1)))
     return x
 

@@ -383,6 +383,8 @@ def test_any_text_ends_in_a_result_or_an_error(
 
 # What once ended in something else
 FOUND = ["for step in range(5):\n", "if x:", "reciprocal(nan)", "leaky_relu(2 ** 62, (1, 2, 3))"]
+FOUND += ["diff(w, 2 ** 62)", "tril_indices(10 ** 9, 'ij')", "triu_indices(10 ** 9)", "permutation(range(10 ** 12))"]
+FOUND += ["range(-(2 ** 62), 2 ** 62) + x", "sum(range(2 * 10 ** 12))", "x[range(2 * 10 ** 12)]"]
 
 
 @pytest.mark.parametrize("text", FOUND)
