@@ -10,8 +10,11 @@ import numpy as np
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang.derivation_data import Binding
+from ndgrad.lang.interpreter import Compiler
 from ndgrad.lang.running import Asked, Head, Run
+from ndgrad.lang.scopes import Scope
 from ndgrad.lang.state import State
+from ndgrad.lang.values import Run as Closure
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.tape import Node
 
@@ -56,6 +59,12 @@ class _Keeping(Run):
 
     state: State
     heads: list[Head]
+    compiler: type[Compiler] | None = None
+
+    def compiled(self, bound: frozenset[str]) -> tuple[Scope, Closure]:
+        if self.compiler is None:
+            return super().compiled(bound)
+        return self.program.compiled(bound, self.trace, compiler=self.compiler)
 
     def gradients(self, wanted: tuple[str, ...], state: State, heads: list[Head]) -> dict[str, NDArray]:
         self.state, self.heads = state, heads
@@ -72,9 +81,13 @@ def kept(
     dtype: str | None = None,
     seed: int | None = None,
     train: bool = False,
+    compiler: type[Compiler] | None = None,
     **more: Any,
 ) -> Kept:
-    """Run the program, recorded. The arguments are those of `Program.run`; so are the errors."""
+    """Run the program, recorded. The arguments are those of `Program.run`; so are the errors.
+
+    compiler: what makes closures of the program, the usual one unless given.
+    """
     from ndgrad.lang.program import MAX_STEPS, guarded
 
     run = _Keeping(
@@ -93,6 +106,7 @@ def kept(
         more.get("abandon"),
         Asked(seed=seed, train=train),
     )
+    run.compiler = compiler
     result: Result = guarded(run.go, run)
     name, output, adjoint, span = run.heads[0]
     bindings = tuple(result.trace or ())

@@ -57,14 +57,11 @@ class Measured:
     def round(self, decimals: int = 0, out: None = None) -> Any:
         return np.round(self.value, decimals)
 
-    def __and__(self, other: Any) -> Measured:
+    def __and__(self, other: Measured) -> Measured:
         return Measured(np.maximum(self.value, other.value))
 
-    def __or__(self, other: Any) -> Measured:
+    def __or__(self, other: Measured) -> Measured:
         return Measured(np.minimum(self.value, other.value))
-
-    def __rmul__(self, other: Any) -> Measured:
-        return Measured(other * self.value)
 
 
 def _apart(a: Any, b: Any) -> Any:
@@ -105,12 +102,15 @@ def distance(node: Node, kink: Kink) -> Any:
     given = [have[name] for name in code.co_varnames[: code.co_argcount]]
     with np.errstate(all="ignore"):
         try:
-            made = kink.touches(*map(Measured, given))
+            made = kink.touches(*(Measured(x) if isinstance(x, _NUMBERS) else x for x in given))
             if isinstance(made, Measured):
                 return np.asarray(made.value, dtype=np.float64)
-        except TypeError:  # the condition is not made of comparisons
+        except (TypeError, AttributeError):  # the condition is not made of comparisons
             pass
         return np.where(kink.touches(*given), 0.0, np.inf)
+
+
+_NUMBERS = (int, float, np.ndarray, np.generic)
 
 
 def concerns(node: Node, kink: Kink) -> bool:
@@ -154,8 +154,8 @@ def _of_conditions(kept: Kept) -> Iterator[NearKink]:
         number = passed[id(step.span)] = passed.get(id(step.span), 0) + step.count
         if not isinstance(step.compared, Compared) or len(step.compared.values) != 2:
             continue
-        if not _moves(step.compared.values):
-            continue
+        if not any(isinstance(x, NDArray) and x.dtype.kind == "f" for x in step.compared.values):
+            continue  # counters and the like
         a, b = (plain(x) if isinstance(x, NDArray) else x for x in step.compared.values)
         try:
             away = float(np.min(_apart(a, b)))
@@ -168,7 +168,3 @@ def _of_conditions(kept: Kept) -> Iterator[NearKink]:
 
 
 NARROW = 1e-3  # relative, of conditions
-
-
-def _moves(values: list[Any]) -> bool:
-    return any(isinstance(x, NDArray) and x.node is not None for x in values)
