@@ -6,6 +6,7 @@ An entry states y = f(a, b) and ∂y/∂a, ∂y/∂b over any array-like values;
 
 from __future__ import annotations
 
+from math import copysign, inf
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,15 @@ multiply = elementwise(
     example="multiply([1, 2], [3, 4]) -> [3, 8]",
 )
 
+
+def _divide_by_numerator(b: Any) -> Any:
+    """1/b; Python raises where b is its own number 0."""
+    return copysign(inf, b) if isinstance(b, (int, float)) and b == 0 else 1 / b
+
+
 divide = elementwise(
     "divide",
-    partials=[lambda b: 1 / b, lambda y, b: -y / b],
+    partials=[_divide_by_numerator, lambda y, b: -y / b],
     written="{a}/{b}",
     precedence=PRODUCT,
     domain=(0.5, 3.0),

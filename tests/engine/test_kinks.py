@@ -85,6 +85,7 @@ ROWS: dict[str, Row] = {
     "x ** 0.5 at 0": (lambda x: x**0.5, [0], [0], [INF]),
     "0 ** x": (lambda x: 0.0**x, [0, 1, 2.5], [1, 0, 0], [0, 0, 0]),
     "x ** y at 0, 2": (lambda x: x[0] ** x[1], [0, 2], 0, [0, 0]),
+    "x / the number 0": (lambda x: x / 0, [2, -1], [INF, -INF], [INF, INF]),
     "prod with one 0": (nd.prod, [0, 2, 3], 0, [6, 0, 0]),
     "prod with two 0s": (nd.prod, [0, 0, 3], 0, [0, 0, 0]),
     "cumprod with a 0": (nd.cumprod, [2, 0, 3], [2, 0, 0], [1, 8, 0]),
