@@ -1,0 +1,184 @@
+"""What `ndgrad why` found, as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ndgrad.cli import problems
+from ndgrad.cli.job import Job
+from ndgrad.cli.streams import columns, only_ascii, painter, put
+from ndgrad.cli.writing.matrices import entry
+from ndgrad.lang.notation import gradient_name
+from ndgrad.lang.reasons import Reason, Step, Why, why
+
+if TYPE_CHECKING:
+    from ndgrad.cli.streams import Paint
+    from ndgrad.errors import Span
+
+MOST_STEPS = 12
+
+
+def entry_of(text: str | None) -> tuple[int, ...] | None:
+    """`3,1` as an index, None where none is given. Stops on wrong usage."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\s*\[?\s*(-?\d+(\s*,\s*-?\d+)*)?\s*\]?\s*", text):
+        problems.usage(f"--at {text}: an entry is given by its indices: --at 3,1")
+    return tuple(int(i) for i in re.findall(r"-?\d+", text))
+
+
+def answer(job: Job, at: tuple[int, ...] | None) -> Why:
+    """Run the job, and ask why. Stops on wrong usage."""
+    import gc
+
+    program = job.loaded()
+    inputs, given = job.arguments()
+    gc.enable()
+    settings = {name: given[name] for name in ("head", "of", "dtype", "bound_by")}
+    more = {"seed": job.more.seed, "train": job.more.train}
+    try:
+        return why(program, job.grad[0], at, inputs, **settings, **more, **job.limits.arguments())
+    except IndexError as error:
+        problems.usage(f"--at {','.join(map(str, at or ()))}: {error}")
+
+
+def write(found: Why, program: str, format: str, precision: int | None) -> None:
+    """Write the answer to standard output."""
+    if format == "json":
+        made = {"schema": 1, "program": program, **as_object(found, program)}
+        put(json.dumps(made, ensure_ascii=only_ascii(sys.stdout)) + "\n")
+    else:
+        put("\n".join(lines_of(found, program, precision)) + "\n")
+
+
+def lines_of(found: Why, program: str, precision: int | None = None) -> list[str]:
+    """The answer for people. program: its name, which places in it need not repeat."""
+    paint = painter(sys.stdout) or (lambda text, role: text)
+    at = f"[{', '.join(map(str, found.at))}]" if found.at else ""
+    name = gradient_name(found.of, found.wrt, headed=False) + at
+    where = f"where {found.wrt}{at} = {entry(found.point, precision)}"
+    lines = [f"{paint(name, 'title')} = {entry(found.value, precision)}, {where}"]
+    for reason in found.reasons:
+        lines += ["", *_reason(reason, program, precision, paint)]
+    if found.path:
+        lines += ["", *_path(found, program, precision, paint)]
+    elif not found.reasons:
+        lines += ["", f"  `{found.of}` is `{found.wrt}` itself, times the head"]
+    return lines
+
+
+def place_of(span: Span | None, round: int, program: str) -> str:
+    """`line 4, round 2`, with the file where that is not the program itself."""
+    if span is None:
+        return "the program"
+    file = "" if span.source.name == program else f"{span.source.name} "
+    return f"{file}line {span.line}" + (f", round {round}" if round > 1 else "")
+
+
+def _reason(reason: Reason, program: str, precision: int | None, paint: Paint) -> Iterator[str]:
+    yield f"  {paint(place_of(reason.span, reason.round, program), 'faint')}  {paint(reason.expression, 'name')}"
+    yield from _wrapped("because", reason.text)
+    if reason.operands:
+        yield from _wrapped("there", _operands(reason.operands, precision))
+    if reason.cure is not None:
+        yield from (paint(line, "help") for line in _wrapped("instead", reason.cure))
+
+
+def _operands(operands: tuple[tuple[str, float], ...], precision: int | None) -> str:
+    return ", ".join(f"{name} = {entry(value, precision)}" for name, value in dict(operands).items())
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """A labelled paragraph whose code and equations stay together as far as they fit."""
+    tied = re.sub(r"`[^`]+`|\S+ = \S+", lambda part: part[0].replace(" ", "\u00a0"), text)
+    parts = textwrap.wrap(tied, min(columns(), 100) - 13, break_on_hyphens=False)
+    made = [f"    {(label if not i else '').ljust(7)}  {part}" for i, part in enumerate(parts)]
+    return [line.replace("\u00a0", " ") for line in made]
+
+
+def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list[str]:
+    whole = abs(found.share - 1) < 5e-3
+    title = (
+        "the factors, from the output back"
+        if whole
+        else (f"the factors of the way that gives most, {100 * found.share:.3g} % of it, from the output back")
+    )
+    steps = sorted(found.path, key=lambda s: -abs(_size(s.factor)))[:MOST_STEPS]
+    shown = [step for step in found.path if step in steps]
+    rows = [_step(step, program, precision) for step in shown]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    room = max(12, min(columns(), 100) - widths[0] - widths[2] - 24)
+    lines = [f"  {paint(title, 'title')}"]
+    for where, said, factor, operands in rows:
+        text = said if len(said) <= room else f"{said[: room - 1]}…"
+        cells = paint(where.ljust(widths[0]), "faint"), text.ljust(min(widths[1], room)), factor.rjust(widths[2])
+        lines.append(f"    {'  '.join(cells)}  {paint(operands, 'faint')}".rstrip())
+    if len(found.path) > len(shown):
+        lines.append(f"    and {len(found.path) - len(shown):,} that are nearer to 1")
+    return lines
+
+
+def _size(factor: float) -> float:
+    """How far a factor is from changing nothing, in powers."""
+    from math import inf, log
+
+    return log(abs(factor)) if factor else inf
+
+
+def _step(step: Step, program: str, precision: int | None) -> tuple[str, str, str, str]:
+    rounds = f"{step.rounds:,} rounds" if step.rounds > 1 else ""
+    known = "" if step.rounds > 1 else _operands(step.operands, precision)
+    return place_of(step.span, 1, program), step.expression, f"×{entry(step.factor, precision or 4)}", rounds or known
+
+
+def as_object(found: Why, program: str) -> dict[str, Any]:
+    """The answer as plain JSON values."""
+    return {
+        "of": found.of,
+        "wrt": found.wrt,
+        "at": list(found.at),
+        "point": _number(found.point),
+        "value": _number(found.value),
+        "verdict": found.verdict,
+        "reasons": [
+            {
+                "kind": reason.kind,
+                "text": reason.text,
+                **_placed(reason.expression, reason.span, program),
+                "round": reason.round,
+                "operands": {name: _number(value) for name, value in reason.operands},
+                "derivative": None if reason.derivative is None else _number(reason.derivative),
+                "cure": reason.cure,
+            }
+            for reason in found.reasons
+        ],
+        "path": [
+            {
+                **_placed(step.expression, step.span, program),
+                "rounds": step.rounds,
+                "factor": _number(step.factor),
+                "operands": {name: _number(value) for name, value in step.operands},
+                "adjoint": _number(step.adjoint),
+            }
+            for step in found.path
+        ],
+        "share": _number(found.share),
+    }
+
+
+def _placed(expression: str, span: Span | None, program: str) -> dict[str, Any]:
+    file = {} if span is None or span.source.name == program else {"file": span.source.name}
+    return {"expression": expression, **file, "line": None if span is None else span.line}
+
+
+def _number(value: float) -> Any:
+    import numpy as np
+
+    from ndgrad.cli.writing.json_result import nested
+
+    return nested(np.array(value))
