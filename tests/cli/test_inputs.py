@@ -126,8 +126,8 @@ def test_nothing_is_ever_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert says(array, "x.npy", "npy") == "E601 x.npy holds Python objects (object)"
     assert says(npz(x=array), "x.npz", "npz") == "E601 x.npz:x holds Python objects (object)"
     for format in FORMATS:
-        if format.read:
-            assert says(pickle.dumps(Harmful()), "x", format.name).startswith("E6")
+        if format.read:  # E702: the package of the format is not installed
+            assert says(pickle.dumps(Harmful()), "x", format.name).startswith(("E6", "E702"))
     assert list(tmp_path.iterdir()) == []
 
 
