@@ -14,6 +14,7 @@ from ndgrad.tape import Node
 if TYPE_CHECKING:
     from ndgrad.lang.algebra import Expression
 
+LONGEST_FRACTION = 100_000  # above or below the line; what is longer is written as a decimal number
 LARGEST = 60  # operations; beyond that a closed form explains nothing
 
 _FUNCTIONS = {
@@ -39,7 +40,7 @@ def closed_form(output: Node, variable: Node, name: str) -> str | None:
     operand has the variable's shape or is a plain number, and the program is short.
     """
     order = nodes_below([output], variable.id)
-    if len(order) > LARGEST or output.shape != variable.shape:
+    if len(order) > LARGEST or output.shape != variable.shape or _written_out(order, output) > LARGEST:
         return None
     import sympy
 
@@ -57,7 +58,17 @@ def closed_form(output: Node, variable: Node, name: str) -> str | None:
         (form(derivative) for form in (sympy.expand, sympy.factor, sympy.simplify)),
         key=lambda e: (e.count_ops(), str(e)),
     )
-    return written(sympy, sympy.expand(shortest) if shortest.is_polynomial(x) else shortest)
+    made = sympy.expand(shortest) if shortest.is_polynomial(x) else shortest
+    long = {r: sympy.Float(r, 6) for r in made.atoms(sympy.Rational) if max(abs(r.p), r.q) > LONGEST_FRACTION}
+    return written(sympy, made.xreplace(long))
+
+
+def _written_out(order: Sequence[Node], output: Node) -> int:
+    """How many operations the output is as one expression, in which what is used twice stands twice."""
+    sizes: dict[int, int] = {}
+    for node in reversed(order):
+        sizes[node.id] = 1 + sum(sizes.get(parent.id, 0) for parent in node.parents if parent is not None)
+    return sizes[output.id]
 
 
 def _counterpart(sympy: Any, node: Node, terms: dict[int, Any]) -> Any:

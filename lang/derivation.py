@@ -7,6 +7,7 @@ and its derivative comes from the operations' own rules, run over terms (`ndgrad
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -56,6 +57,8 @@ def derive(
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     story = _Story(bindings, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
+    if not story.steps:
+        return _unmoved(of, output, wrt, variable, bindings, path, result)
     forward = story.forward()
     backward = story.backward(np.asarray(head, dtype=output.dtype))
     chain = story.chain(backward)
@@ -174,8 +177,11 @@ class _Story(Terms):
 
     def backward(self, head: Any) -> list[BackwardStep | Gap]:
         """The steps back, newest first; rounds that do the same are one step."""
-        wanted = [self.steps[part] for part in self.shown if not isinstance(part, Gap)]
+        drawn = [self.steps[part] for part in self.shown if not isinstance(part, Gap)]
+        below = {p.id: p for node in drawn for n in self.between(node) for p in n.parents if p and p.id in self.named}
+        wanted = list(({node.id: node for node in drawn} | below).values())
         found, _ = sweep([(self.output, np.array(head))], wanted)
+        adjoints = {number: np.asarray(plain(bar)) for number, (_, bar) in found.items()}
         made: list[BackwardStep | Gap] = []
         for part in reversed(self.shown):
             if isinstance(part, Gap):
@@ -183,24 +189,30 @@ class _Story(Terms):
                 continue
             node = self.steps[part]
             if node.id in found and node.op is not None and node.id in self.useful and node is not self.variable:
-                made += self.back(node, np.asarray(plain(found[node.id][1])))
-        return self.folded(made)
+                made += self.back(node, adjoints)
+        return _shares(self.folded(made))
 
-    def back(self, node: Node, g: Any) -> list[BackwardStep]:
+    def back(self, node: Node, adjoints: dict[int, Any]) -> list[BackwardStep]:
         """The steps from one value to those it was made of."""
-        return [
-            BackwardStep(
-                self.named[node.id],
-                self.named[parent.id],
-                self.written(share) if factor is None else str(factor),
-                factor is not None,
-                None if factor is None else self.laid_out(factor.value),
-                self.laid_out(g),
-                self.laid_out(np.asarray(share.value, dtype=parent.dtype)),
-                self.span_of(node),
+        g = adjoints[node.id]
+        made = []
+        for parent, share, factor in self.shares(node, g):
+            leaving = np.asarray(share.value, dtype=parent.dtype)
+            whole = adjoints.get(parent.id, leaving)
+            made.append(
+                BackwardStep(
+                    self.named[node.id],
+                    self.named[parent.id],
+                    self.written(share) if factor is None else str(factor),
+                    factor is not None,
+                    None if factor is None else self.laid_out(factor.value),
+                    self.laid_out(g),
+                    self.laid_out(leaving),
+                    self.span_of(node),
+                    shared=not np.allclose(leaving, whole, rtol=1e-6, atol=0, equal_nan=True),
+                )
             )
-            for parent, share, factor in self.shares(node, g)
-        ]
+        return made
 
     def laid_out(self, value: Any) -> Any:
         """A derivative as the layout has it: in numerator layout a vector is a row, a matrix transposed."""
@@ -384,6 +396,12 @@ def _numbered(name: str, number: str) -> str:
 
 def _whole_name(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+
+
+def _shares(steps: list[BackwardStep | Gap]) -> list[BackwardStep | Gap]:
+    """The steps with those marked that lead to the same adjoint."""
+    several = Counter(step.by for step in steps if isinstance(step, BackwardStep))
+    return [step if isinstance(step, Gap) or several[step.by] == 1 else step.as_share() for step in steps]
 
 
 def _alike(a: BackwardStep, b: BackwardStep) -> bool:

@@ -25,6 +25,7 @@ class BackwardStep(Frozen):
     factor          whether `local` is such a factor
     local_value     its value (None for a vjp)
     arriving        the adjoint of `name`, and leaving: its share in the adjoint of `by`
+    shared          whether other steps have shares in the adjoint of `by` too
     rounds          how many equal steps in a row this one stands for
     """
 
@@ -37,6 +38,7 @@ class BackwardStep(Frozen):
     leaving: Any
     span: Span | None
     rounds: int = 1
+    shared: bool = False
 
     def followed(self, step: BackwardStep, rounds: int) -> BackwardStep:
         """This step and equal ones up to `step` as one: so many rounds more."""
@@ -50,7 +52,12 @@ class BackwardStep(Frozen):
             step.leaving,
             self.span,
             self.rounds + rounds,
+            step.shared,
         )
+
+    def as_share(self) -> BackwardStep:
+        """This step as one of several that lead to the same adjoint."""
+        return BackwardStep(**{name: getattr(self, name) for name in self._fields} | {"shared": True})
 
 
 class Derivation(Frozen):

@@ -139,7 +139,9 @@ def term_of(value: Any) -> Term:
     if isinstance(value, (bool, int, float)):
         return Term(value, number=value)
     array = np.asarray(value)
-    return Term(value, number=array.item()) if array.ndim == 0 else Term(array, name=named_constant(array))
+    if array.size and (array.ndim == 0 or np.all(array == array.flat[0])):
+        return Term(value, number=array.flat[0].item())
+    return Term(array, name=named_constant(array))
 
 
 def named_constant(array: Any) -> str:
@@ -206,6 +208,15 @@ def _same_but_for_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return [n for n in a if n != 1] == [n for n in b if n != 1]
 
 
+def _undoes(statics: tuple[Any, ...], inner: Term) -> bool:
+    """Whether a transpose brings the axes back to where they were before `inner`, a transpose too."""
+    last = range(inner.ndim)[::-1]
+    outer, first = (tuple(last) if axes is None else axes for axes in (statics[0], inner.statics[0]))
+    return len(outer) == len(first) == inner.args[0].ndim == inner.ndim and all(
+        first[axis] % inner.ndim == i for i, axis in enumerate(outer)
+    )
+
+
 def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ...]) -> Term | None:
     """A shorter way to write it, if one is plain to see."""
     numbers = [t.number for t in terms]
@@ -218,7 +229,7 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _valued(terms[0], value)
     if name in ("transpose", "index") and numbers[0] is not None:
         return _number(numbers[0], value)
-    if name == "transpose" and _is(terms[0], "transpose") and statics == terms[0].statics == (None,):
+    if name == "transpose" and _is(terms[0], "transpose") and _undoes(statics, terms[0]):
         return _valued(terms[0].args[0], value)
     if name == "negative":
         if numbers[0] is not None:
@@ -428,4 +439,8 @@ def applied(op: Primitive, operands: tuple[Term, ...], statics: tuple[Any, ...],
     """The term of a recorded operation with the value it had."""
     if op.name in _UNWRITTEN:
         return _valued(operands[0], value)
+    if op.name == "reshape" and operands[0].number is not None:
+        return _number(operands[0].number, value)
+    if op.name == "reshape" and not operands[0].name and _same_but_for_ones(operands[0].shape, np.shape(value)):
+        return _valued(operands[0], value)  # rules of derivatives make rows and columns of vectors
     return Term(value, op=op, args=operands, statics=statics)

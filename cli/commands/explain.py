@@ -12,7 +12,7 @@ from ndgrad.cli.app import single
 app, command = single(
     "Show how the chain rule made the gradient.",
     "ndgrad explain samples/chain.nd --grad x",
-    "ndgrad explain samples/control.nd --grad a -o control.html",
+    "ndgrad explain samples/branch.nd --grad a --format html > branch.html",
 )
 
 Format = Annotated[

@@ -57,6 +57,7 @@ def as_object(d: Derivation) -> dict[str, Any]:
                 "local_value": values(s.local_value),
                 "arriving": values(s.arriving),
                 "leaving": values(s.leaving),
+                "shared": s.shared,
                 "line": _number(s.span),
                 "rounds": s.rounds,
             }

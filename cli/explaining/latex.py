@@ -42,8 +42,6 @@ class _Article:
         self.d = d
         self.explained = explained
         self.axes = explained.axes
-        steps = [step for step in d.backward if not isinstance(step, Gap)]
-        self.shared = {step.by for step in steps if sum(step.by == other.by for other in steps) > 1}
         self.gradient = as_latex(gradient_of(name_of(d)))
 
     def lines(self) -> list[str]:
@@ -96,7 +94,7 @@ class _Article:
 
     def backward(self, step: BackwardStep) -> list[str]:
         d = self.d
-        share = step.by in self.shared
+        share = step.shared
         sign = "+=" if share else "="
         rounds = f", the same in {step.rounds:,} rounds" if step.rounds > 1 else ""
         where = line_of(step.span).capitalize()
@@ -134,8 +132,7 @@ class _Article:
         if array.ndim == 2 and array.size and array.shape[0] <= MOST_ROWS and array.shape[1] <= MOST_COLUMNS:
             rows = r" \\ ".join(" & ".join(self.value(entry) for entry in row) for row in array)
             return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
-        said = f"{matrices.shape_of(array)} array: {matrices.statistics(array, precision).replace('  ', ', ')}"
-        return rf"\text{{{latex_text(said)}}}"
+        return rf"\text{{{latex_text(matrices.short(array, precision, longest=0))}}}"
 
 
 def _align(rows: list[str]) -> list[str]:

@@ -30,8 +30,6 @@ class _Page:
     def __init__(self, d: Derivation, explained: Explained) -> None:
         self.d = d
         self.explained = explained
-        steps = [step for step in d.backward if not isinstance(step, Gap)]
-        self.shared = {step.by for step in steps if sum(step.by == other.by for other in steps) > 1}
 
     def lines(self) -> list[str]:
         d = self.d
@@ -54,8 +52,9 @@ class _Page:
         return f"- {_escaped(step_text(step))}"
 
     def value(self, array: Any) -> str:
-        text = matrices.short(array, self.explained.precision)
-        return f"`{text}`" if text[:1] in "[-0123456789" and "min" not in text else text
+        array, precision = np.asarray(array), self.explained.precision
+        text = matrices.entries(array, precision)
+        return f"`{text}`" if text else matrices.short(array, precision)
 
     def formula(self, text: str) -> str:
         return inline(text, self.explained.axes)
@@ -78,7 +77,7 @@ class _Page:
 
     def backward(self, step: BackwardStep) -> list[str]:
         d = self.d
-        sign = "+=" if step.by in self.shared else "="
+        sign = "+=" if step.shared else "="
         where = f", {line_of(step.span)}" if step.span else ""
         rounds = f", the same in {step.rounds:,} rounds" if step.rounds > 1 else ""
         made = [f"### {_escaped(local_name(d, step))}{where}{rounds}", "", "```math"]

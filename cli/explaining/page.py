@@ -72,8 +72,6 @@ class _Article:
         self.sections: list[str] = []
         spans = [step.span for step in d.forward if not isinstance(step, Gap) and step.span is not None]
         self.source = spans[0].source if spans else None
-        backward = [step for step in d.backward if not isinstance(step, Gap)]
-        self.shared = {step.by for step in backward if sum(step.by == other.by for other in backward) > 1}
         self.adjoints = _Adjoints(self)
 
     def tab(self) -> str:
@@ -149,8 +147,6 @@ class _Article:
         rule = f"<p>Each of them:</p>{self.formula(gap.rule)}" if gap.rule else ""
         body = f'<p class="gap">⋮ {escape(said)}, left out here. <code>--unroll</code> shows all.</p>{rule}'
         self.section(phase, "Loop" if gap.rounds else "Left out", said, None, body)
-        if phase == "backward":
-            self.adjoints.gap()
 
     def seed(self) -> None:
         """The step before the first one back: the adjoint of the output."""
@@ -168,7 +164,7 @@ class _Article:
 
     def backward(self, step: BackwardStep) -> None:
         d = self.d
-        share = step.by in self.shared
+        share = step.shared
         sign = "=" if step.factor or not share else "+="
         name = local_name(d, step)
         formula = self.equation(tree_of(name), sign, step.local)
@@ -185,7 +181,7 @@ class _Article:
         self.adjoints.arrives(step.name, step.arriving)
         body = formula + rounds + self.tables(arriving, *local, leaving, signs=self.signs(step, share))
         self.section("backward", "Backward", f"{name} {sign} {step.local}", step.span, body)
-        self.adjoints.leaves(step.by, step.leaving)
+        self.adjoints.leaves(step.by, step.leaving, step.shared)
 
     def signs(self, step: BackwardStep, share: bool) -> tuple[str, ...]:
         """What stands between the tables of a backward step."""
@@ -260,26 +256,27 @@ class _Adjoints:
         self.article = article
         self.values: dict[str, list[tuple[int, str]]] = {}
         self.sums: dict[str, Any] = {}
-        self.partial: set[str] = set()
+        self.partial: set[str] = set()  # those of which shares may be left out
+        self.gaps = any(isinstance(step, Gap) for step in article.d.backward)
 
     def arrives(self, name: str, value: Any) -> None:
         """An adjoint is complete: everything that the value went into has been swept."""
         self.partial.discard(name)
         self.put(name, value)
 
-    def leaves(self, name: str, share: Any) -> None:
+    def leaves(self, name: str, share: Any, shared: bool) -> None:
         """A share is added to an adjoint."""
-        held = self.sums.get(name)
+        held = self.sums.get(name) if shared else None
+        if not shared:
+            self.partial.discard(name)
+        elif self.gaps:
+            self.partial.add(name)
         self.put(name, share if held is None else held + share)
-
-    def gap(self) -> None:
-        """Steps are left out: sums that go on behind are not known in between."""
-        self.partial |= set(self.sums) & self.article.shared
 
     def put(self, name: str, value: Any) -> None:
         at = len(self.article.steps) - 1
         self.sums[name] = value
-        text = "sum over the rounds shown so far" if name in self.partial else ""
+        text = "of the steps shown so far" if name in self.partial else ""
         note = f'<span class="note">{text}</span>' if text else ""
         shown = table(value, self.article.explained.precision) + note
         held = self.values.setdefault(name, [])
@@ -307,8 +304,7 @@ def table(value: Any, precision: int | None = None) -> str:
         return f'<span class="number">no entries ({matrices.shape_of(array)})</span>'
     said = ""
     if array.ndim > 2 or max(array.shape) > MOST:
-        shape = f"{len(array)} entries" if array.ndim == 1 else matrices.shape_of(array)
-        said = f'<span class="note">{escape(f"{shape}: {matrices.statistics(array, precision)}")}</span>'
+        said = f'<span class="note">{escape(matrices.short(array, precision, longest=0))}</span>'
     if array.ndim <= 2:
         return _grid(array if array.ndim == 2 else array[np.newaxis], precision) + said
     slices = []

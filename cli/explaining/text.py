@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
     from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 
+LONGEST = 56  # signs of a step that has its value beside it
+
 
 def written(explained: Explained, ascii: bool) -> str:
     """The derivations one after the other."""
@@ -58,49 +60,49 @@ def _gap(gap: Gap, margin: int, paint: Paint) -> str:
 
 
 def _forward_lines(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
+    """Line, step, shape and value in columns; long steps have the last two on a line of their own."""
     steps = [step for step in d.forward if not isinstance(step, Gap)]
-    lines = _table([_forward(step, precision) for step in steps], paint)
+    said = [len(_said(step)) for step in steps]
     margin = max((len(line_of(step.span)) for step in steps), default=0)
-    for i, step in enumerate(d.forward):
+    column = max((length for length in said if length <= LONGEST), default=0)
+    shapes = max((len(matrices.shape_of(np.asarray(step.value))) for step in steps), default=0)
+    lines: list[str] = []
+    for step in d.forward:
         if isinstance(step, Gap):
-            lines.insert(i, _gap(step, margin, paint))
+            lines.append(_gap(step, margin, paint))
+            continue
+        value, text = np.asarray(step.value), _said(step)
+        shape = paint(matrices.shape_of(value).ljust(shapes), "faint")
+        where = f"  {paint(line_of(step.span).ljust(margin), 'faint')}  "
+        shown = matrices.entries(value, precision) or matrices.summary(value, precision)
+        if len(text) > LONGEST:
+            lines += [where + text, f"{' ' * (margin + 4)}{' ' * column}  {shape}  {shown}"]
+        else:
+            lines.append(f"{where}{text.ljust(column)}  {shape}  {shown}")
     return lines
 
 
-def _forward(step: ForwardStep, precision: int | None) -> tuple[str, str, str, str]:
-    said = step.name if step.expression == "input" else f"{step.name} = {step.expression}"
-    value = np.asarray(step.value)
-    return line_of(step.span), said, matrices.shape_of(value), matrices.short(value, precision)
-
-
-def _table(rows: list[tuple[str, str, str, str]], paint: Paint) -> list[str]:
-    """Rows of line, what, shape, value as aligned columns."""
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
-    lines = []
-    for where, said, shape, value in rows:
-        cells = paint(where.ljust(widths[0]), "faint"), said.ljust(widths[1]), paint(shape.ljust(widths[2]), "faint")
-        lines.append(f"  {'  '.join(cells)}  {value}".rstrip())
-    return lines
+def _said(step: ForwardStep) -> str:
+    if step.expression.startswith("does not depend"):
+        return f"{step.name}   ({step.expression})"
+    return step.name if step.expression == "input" else f"{step.name} = {step.expression}"
 
 
 def _backward_lines(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
     steps = [step for step in d.backward if not isinstance(step, Gap)]
     margin = max((len(line_of(step.span)) for step in steps), default=0)
-    by = [step.by for step in steps]
     lines: list[str] = []
     for step in d.backward:
         if isinstance(step, Gap):
             lines.append(_gap(step, margin, paint))
         else:
-            sign = "+=" if by.count(step.by) > 1 else "="
-            lines += _backward(step, d, margin, sign, paint, precision)
+            lines += _backward(step, d, margin, paint, precision)
     return lines
 
 
-def _backward(
-    step: BackwardStep, d: Derivation, margin: int, sign: str, paint: Paint, precision: int | None
-) -> list[str]:
+def _backward(step: BackwardStep, d: Derivation, margin: int, paint: Paint, precision: int | None) -> list[str]:
     """One step: the local derivative, the adjoint that arrives and the one that leaves (or its share, after +=)."""
+    sign = "+=" if step.shared else "="
     said = f"  {paint(line_of(step.span).ljust(margin), 'faint')}  {paint(local_name(d, step), 'name')}"
     indent = " " * (margin + 4)
     rounds = f", ×{step.rounds} rounds" if step.rounds > 1 else ""

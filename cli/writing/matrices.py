@@ -75,13 +75,21 @@ def _statistics(array: Array, precision: int | None) -> list[str]:
 
 
 def short(array: Any, precision: int | None = None, longest: int = 60) -> str:
-    """The array within a line: [[1, 2], [3, 4]], or its shape where that is too long."""
+    """The array within a line: [[1, 2], [3, 4]], or its shape and what it holds where that is too long."""
     array = np.asarray(array)
-    if array.size <= 64:
-        text = _nested(array.tolist(), precision)
-        if len(text) <= longest:
-            return text
-    return f"{shape_of(array)}, {statistics(array, precision)}"
+    shape = f"{array.size:,} entries" if array.ndim == 1 else shape_of(array)
+    return entries(array, precision, longest) or f"{shape}: {summary(array, precision)}"
+
+
+def entries(array: Array, precision: int | None = None, longest: int = 60) -> str:
+    """All entries within a line, "" where that is too long."""
+    text = _nested(array.tolist(), precision) if array.size <= 64 else ""
+    return text if len(text) <= longest else ""
+
+
+def summary(array: Array, precision: int | None = None) -> str:
+    """`min …, mean …, max …`"""
+    return statistics(array, precision).replace("  ", ", ") or "no entries"
 
 
 def shape_of(array: Array) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from ndgrad.errors import Error
 from ndgrad.lang import compile
+from ndgrad.lang.derivation_data import BackwardStep
 from ndgrad.ops import lookup, names
 
 
@@ -131,3 +132,34 @@ def test_rules_made_of_other_operations_are_written_by_their_names() -> None:
     step = explained("input x = [[4.0, 1], [1, 3]]\ny = cholesky(x)").backward[0]
     assert "tril(" in step.local
     assert "( " not in step.local
+
+
+def test_shares_of_which_others_are_left_out_are_marked() -> None:
+    run = compile("input x = 0.5\na = x\nb = x\nfor i in range(20):\n    a = a * b\n    b = b + a\ny = a + b")
+    steps = run.run(grad=["x"], trace=True).derivation("x").backward
+    known: dict[str, Any] = {}
+    for step in steps:
+        if isinstance(step, BackwardStep):
+            known[step.name] = step.arriving
+    for step in steps:
+        if isinstance(step, BackwardStep) and step.by in known and not step.shared:
+            np.testing.assert_allclose(step.leaving, known[step.by], rtol=1e-6)
+    assert any(isinstance(step, BackwardStep) and step.shared for step in steps)
+
+
+def test_an_output_that_recorded_inputs_reach_but_the_variable_does_not() -> None:
+    d = compile("input x = 2.0\ninput z = 3.0\noutput y = x * z, w = z ** 2").run(grad=["x"], of="w", trace=True)
+    made = d.derivation("x")
+    assert (made.chain, [step.name for step in made.forward]) == ("dw/dx = 0", ["x", "w"])
+
+
+def test_long_fractions_are_written_as_decimal_numbers() -> None:
+    d = explained("input x = 0.5\ny = sin(x * 0.7390851332) / 3")
+    assert d.closed_form == "0.246362*cos(0.739085·x)".replace("*", "·")
+    assert explained("input x = 0.5\ny = 2 * x ** 3 / 7").closed_form == "6·x²/7"
+
+
+def test_steps_in_which_a_program_differentiates_read_like_mathematics() -> None:
+    text = "input x = 0.1\ninput A = [[1.0, 2], [3, 4], [5, 7]]\nw = [1.0, 2]\n"
+    d = explained(text + "w = w - x * grad(lambda w: mean((A @ w - 1) ** 2))(w)\ny = sum(w)")
+    assert d.forward[1].expression == "w - x·Aᵀ @ (0.333333·(A @ w - 1)·2)"
