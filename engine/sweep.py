@@ -21,7 +21,7 @@ from ndgrad.apply import OUTPUT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE, Freed, Node, owner_of, written
+from ndgrad.tape import STATE, Freed, Lean, Node, owner_of, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
@@ -232,7 +232,11 @@ class _Sweep:
             return
         if self.watch or node.saved.__class__ is Freed:
             _usable(node)
-        self.step(node.op, node, g, owned)
+        back = node.op.back
+        if back is None or self.careful or self.graph or node.traced or not isinstance(node, Lean):
+            self.step(node.op, node, g, owned)
+        else:
+            back(node, g, self.bars, self.oldest, self)
 
     def step(self, op: Primitive, node: Node, g: Any, owned: bool) -> None:
         """Pull one cotangent through one operation. owned: nothing else refers to g."""
