@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.errors import Span
+from ndgrad.errors import Error, Span
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.builtins import DTYPES
 from ndgrad.lang.limits import stop
@@ -30,6 +32,7 @@ from ndgrad.primitive import REQUIRED, Parameter, Primitive
 
 if TYPE_CHECKING:
     from ndgrad.lang.expressions import Expressions
+    from ndgrad.tape import Node
 
 CALL_LIMIT = 1000
 
@@ -325,13 +328,32 @@ def _argument(op: Primitive, parameter: Parameter, value: Any, span: Span) -> An
     return _static(op, parameter.name, value, span)
 
 
+Fixed = dict[tuple[int, int], "tuple[Node, Error]"]
+_fixed: Fixed | None = None
+
+
+@contextmanager
+def fixing(found: Fixed) -> Iterator[None]:
+    """Within it, an argument without a derivative may depend on an input: `found` takes its node, and the E406."""
+    global _fixed
+    before, _fixed = _fixed, found
+    try:
+        yield
+    finally:
+        _fixed = before
+
+
 def _static(op: Primitive, name: str, value: Any, span: Span) -> Any:
     """A static argument: plain numbers, tuples, strings or None."""
     if isinstance(value, NDArray):
         if name == "axis" and value.shape and op.variadic:  # concatenate(a, b)
             raise problems.raised(problems.arrays_not_together(span, op.name))
         if value.node is not None:
-            raise problems.raised(problems.no_gradient_by_argument(op.name, name, span))
+            error = problems.raised(problems.no_gradient_by_argument(op.name, name, span))
+            if _fixed is None:
+                raise error
+            _fixed[value.node.id, id(span)] = value.node, error
+            value = value.detach()
         value = np.asarray(plain(value)).tolist() if name in _WHOLE else value
         if isinstance(value, list):
             value = tuple(value)

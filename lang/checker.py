@@ -18,9 +18,12 @@ from ndgrad.primitive import Primitive
 
 
 class Checker:
-    """Walks a program once; `found` are its problems, `free` the names it reads and never assigns."""
+    """Walks a program once; `found` are its problems, `free` the names it reads and never assigns.
 
-    def __init__(self, body: syntax.Body) -> None:
+    known: names that have a value already when the program starts.
+    """
+
+    def __init__(self, body: syntax.Body, known: Iterable[str] = ()) -> None:
         self.body = body
         self.found: list[Diagnostic] = []
         self.free: dict[str, syntax.Name] = {}
@@ -28,7 +31,8 @@ class Checker:
         self.inputs: dict[str, syntax.Input] = {}
         self.defined = self._defined_once(body)
         self.globals = assigned(body.statements)
-        self.statements(body.statements, Scope(self.globals), loop=False, inside=None, block=False)
+        scope = Scope(dict.fromkeys((*self.globals, *known)))
+        self.statements(body.statements, scope, loop=False, inside=None, block=False)
 
     def _defined_once(self, body: syntax.Body) -> dict[str, tuple[syntax.Parameter, ...]]:
         """The parameters of functions whose name means nothing else anywhere, so that their calls can be checked."""

@@ -41,11 +41,13 @@ class Layout(PythonIndenter):
         self.found: list[Diagnostic] = []
         self.levels: list[_Level] = []
         self.mixed = False
+        self.unclosed = False
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         tokens = list(stream)
         pairing = Pairing(self.source, tokens)
         self.found = list(pairing.found)
+        self.unclosed = pairing.unclosed
         self.mixed = False
         self.levels = []
         before: Token | None = None

@@ -26,7 +26,10 @@ _GOES_ON = frozenset(
 
 
 class Pairing:
-    """`ends` are the newlines that end a statement, `dropped` the closing brackets that close nothing."""
+    """`ends` are the newlines that end a statement, `dropped` the closing brackets that close nothing.
+
+    unclosed: whether the text ends within brackets, so that more of it could make it whole.
+    """
 
     def __init__(self, source: Source, tokens: Sequence[Token]) -> None:
         self.source = source
@@ -40,6 +43,7 @@ class Pairing:
         i = 0
         while i < len(tokens):
             i = self._next(i)
+        self.unclosed = bool(self._open) and not self.found
         while self._open:
             i = self._cut(len(tokens)) or len(tokens)
             while i < len(tokens):

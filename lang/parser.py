@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from threading import Lock
+from typing import Literal
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
@@ -80,6 +81,31 @@ def tokens(source: Source) -> list[Token]:
     """The tokens of a program that parses, with _NEWLINE, _INDENT and _DEDENT where lines and blocks end."""
     with _lock:
         return _lexed(_the_parser(), source)[0]
+
+
+def unfinished(source: Source) -> Literal["open", "block"] | None:
+    """Whether what is written can be gone on with.
+
+    "open" if it must be: it ends within brackets, in a line that is continued, or where a block should follow.
+    "block" if it may be: it ends within a block. None where it is whole, or wrong in itself.
+    """
+    text = source.text.rstrip(" \t\f\n")
+    last = text[text.rfind("\n") + 1 :]
+    if last.endswith("\\") and "#" not in last:
+        return "open"
+    with _lock:
+        parser = _the_parser()
+        try:
+            tokens = parser.tokens(source, source.text + "\n")
+        except (UnexpectedCharacters, Error):
+            return None
+        if parser.layout.unclosed:
+            return "open"
+        made = parser.attempt(source, tokens)
+    if isinstance(made, syntax.Body):
+        return "block" if tokens and tokens[-1].type == "_DEDENT" else None
+    _, place = made
+    return "open" if all(token.type == "_DEDENT" for token in tokens[place:]) else None
 
 
 def _the_parser() -> _Parser:

@@ -230,14 +230,19 @@ class Program:
 
 def guarded(work: Callable[[], T], run: Run) -> T:
     """Do work of a run; whatever goes wrong comes as an `ndgrad.Error`."""
+    return contained(work, run.bound_by, run.program.source.name)
+
+
+def contained(work: Callable[[], T], bound_by: dict[str, str], name: str) -> T:
+    """Do work of the program called `name`, whose inputs were given so; what goes wrong comes as an `ndgrad.Error`."""
     try:
         return _deep(work)
     except Error as error:
-        raise _with_origin(error, run.bound_by) from None
+        raise _with_origin(error, bound_by) from None
     except MemoryError:
         raise problems.raised(problems.out_of_memory(None)) from None
     except RecursionError:
-        raise problems.raised(problems.recursion_too_deep(None, run.program.source.name, 1000)) from None
+        raise problems.raised(problems.recursion_too_deep(None, name, 1000)) from None
 
 
 def _deep(work: Callable[[], T]) -> T:

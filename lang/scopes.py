@@ -79,6 +79,11 @@ class Scope:
     def size(self) -> int:
         return FIRST + len(self.places)
 
+    def add(self, names: Iterable[str]) -> None:
+        """Give each of the names that has none a place, behind those that are there."""
+        for name in names:
+            self.places.setdefault(name, self.size)
+
     def find(self, name: str) -> tuple[int, int] | None:
         """(how many frames out, the place there), or None."""
         scope: Scope | None = self
