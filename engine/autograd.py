@@ -61,7 +61,8 @@ class _Recording(_Scope):
         with _lock:
             before = _patience.pop()
             if not _patience:
-                if not gc.get_freeze_count():  # what is young becomes old, without being looked at
+                # What is young becomes old, without being looked at. Counting the frozen is slow.
+                if gc.get_count()[0] > before[0] and not gc.get_freeze_count():
                     gc.freeze()
                     gc.unfreeze()
                 gc.set_threshold(*before)
