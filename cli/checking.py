@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from time import monotonic
 from typing import Any
 
 from ndgrad.cli.job import Job
-from ndgrad.cli.streams import as_ascii, columns, only_ascii, painter, put
+from ndgrad.cli.progress import Progress
+from ndgrad.cli.streams import columns, only_ascii, painter, put
 from ndgrad.cli.writing.json_result import nested
 from ndgrad.cli.writing.matrices import entry
 from ndgrad.errors import Span
@@ -42,35 +41,13 @@ def checked(job: Job, order: int, rtol: float) -> list[Check]:
             rtol=rtol,
             seed=job.more.seed,
             train=job.more.train,
-            look=progress,
+            look=lambda doing: progress(f"checking: {doing}"),
             bound_by=given["bound_by"],
             **job.limits.arguments(),
         )
     finally:
         progress.close()
     return made
-
-
-class Progress:
-    """A line on a terminal that says what is being done, once that takes more than a second."""
-
-    def __init__(self) -> None:
-        self.start = monotonic()
-        self.shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self.drawn = False
-
-    def __call__(self, doing: str) -> None:
-        if self.shown and monotonic() - self.start > 1:
-            self.drawn = True
-            text = f"checking: {doing}"[: columns() - 1]
-            sys.stderr.write(f"\r\x1b[K{as_ascii(text) if only_ascii(sys.stderr) else text}")
-            sys.stderr.flush()
-
-    def close(self) -> None:
-        """Take the line away."""
-        if self.drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 def write(checks: Sequence[Check], program: str, format: str) -> None:

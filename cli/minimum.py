@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ndgrad.cli import problems
+from ndgrad.cli import problems, progress
 from ndgrad.cli.drawing import show
 from ndgrad.cli.job import pairs
 from ndgrad.cli.writing import Report, chosen
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from ndgrad.lang.minimizing import Minimum, Progress
 
 DONE, NOT_CONVERGED = 0, 3
-PATIENCE = 1.0  # seconds before progress is shown, and INTERVAL between two looks
-INTERVAL = 0.1
 
 
 class Search(Frozen):
@@ -62,7 +59,7 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
     program = job.loaded()
     guard(output, [(path, "a file that the program uses") for path in program.files])
     inputs, arguments = job.arguments()
-    line = ProgressLine()
+    line = progress.Progress()
     try:
         found = minimize(
             program,
@@ -78,39 +75,22 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
             search.seed,
             search.train,
             bound_by=arguments["bound_by"],
-            watch=line.update,
+            watch=lambda at: line(said(at)),
             **job.limits.arguments(),
         )
     except ValueError as error:
         problems.usage(str(error))
     finally:
-        line.clear()
+        line.close()
     if found.warnings:
         show(found.warnings)
     write(found, job.name, wanted, Place(output), precision)
     return DONE if found.converged else NOT_CONVERGED
 
 
-class ProgressLine:
-    """The last iteration on a line of the terminal that is written over; nothing where standard error is none."""
-
-    def __init__(self) -> None:
-        self.shown = False
-        self.next = monotonic() + PATIENCE if sys.stderr.isatty() else float("inf")
-
-    def update(self, progress: Progress) -> None:
-        if monotonic() < self.next:
-            return
-        self.next = monotonic() + INTERVAL
-        self.shown = True
-        said = f"iteration {progress.iteration:,}  value {progress.value:.6g}  gradient {progress.gradient_norm:.2e}"
-        sys.stderr.write(f"\r{said}\x1b[K")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self.shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+def said(at: Progress) -> str:
+    """Where a search is, in a line."""
+    return f"iteration {at.iteration:,}  value {at.value:.6g}  gradient {at.gradient_norm:.2e}"
 
 
 def write(found: Minimum, program: str, format: Format, place: Place, precision: int | None) -> None:

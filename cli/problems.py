@@ -161,9 +161,9 @@ def elsewhere(name: str) -> InputError:
     return InputError(Diagnostic("E614", f"{name} lies in another file, which is not followed"))
 
 
-def package_missing(package: str, what: str) -> DeviceError:
-    """E702: an optional package that a file's format needs."""
-    cure = 'pip install "ndgrad[io]"'
+def package_missing(package: str, what: str, extra: str = "io") -> DeviceError:
+    """E702: an optional package that a file's format, or a command, needs."""
+    cure = f'pip install "ndgrad[{extra}]"'
     return DeviceError(Diagnostic("E702", f"{what} needs the package {package}, which is not installed", help=cure))
 
 

@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from ndgrad import autograd
 from ndgrad.errors import Diagnostic, Error
 from ndgrad.frozen import Frozen
 from ndgrad.lang import problems
-from ndgrad.lang.inputs import taken
-from ndgrad.lang.limits import Watch, stop
-from ndgrad.lang.program import MAX_STEPS, Program, Result, guarded
-from ndgrad.lang.running import Run
-from ndgrad.lang.state import State
-from ndgrad.ndarray import plain
+from ndgrad.lang.program import MAX_STEPS, Program, Result
+from ndgrad.lang.starting import values_before
 
 Array = np.ndarray[Any, Any]
 Bounds = Mapping[str, tuple[Any, Any]]
@@ -168,40 +162,24 @@ class Objective:
         self.warnings: list[Diagnostic] = []
         self.watch: Callable[[Progress], None] | None = None
         self.of = ""
-        self.start = self.started(over)
+        s = self.settings
+        self.start = values_before(
+            program,
+            over,
+            inputs,
+            "--over",
+            s["dtype"],
+            s["train"],
+            s["bound_by"],
+            s["max_steps"],
+            timeout,
+            s["max_memory"],
+            s["abandon"],
+        )
         self.names = tuple(self.start)
         self.low: Array = np.array(-np.inf)
         self.high: Array = np.array(np.inf)
         self.known: tuple[bytes, float, Array] | None = None
-
-    def started(self, over: Sequence[str]) -> dict[str, Array]:
-        """The values that the inputs have before they are moved: a run tells those that have defaults. E205."""
-        s = self.settings
-        run = Run(self.program, self.inputs, (), None, None, s["dtype"], False, s["bound_by"], s["max_steps"], _nowhere)
-        return guarded(lambda: self._started(run, over), run)
-
-    def _started(self, run: Run, over: Sequence[str]) -> dict[str, Array]:
-        run.prepare()
-        s = self.settings
-        with ExitStack() as scopes:
-            scopes.enter_context(np.errstate(all="ignore"))
-            scopes.enter_context(autograd.default_dtype(s["dtype"] or "float64"))
-            given = {
-                name: taken(name, value, s["dtype"], run.span_of(name), s["bound_by"].get(name))
-                for name, value in self.inputs.items()
-            }
-            wanted = run.wanted("--over", over, given)
-            state = State(given, frozenset(), s["max_steps"], _nowhere, s["bound_by"], traced=False)
-            scopes.enter_context(Watch(state, self.timeout, s["max_memory"], s["abandon"]))
-            scopes.enter_context(autograd.pause(s["train"]))
-            run.evaluate(state, given, ())
-            if state.stopped is not None:
-                raise stop(state, None)
-        for name in wanted:
-            if name in state.inputs and state.inputs[name].dtype.kind != "f":
-                dtype = str(state.inputs[name].dtype)
-                raise problems.raised(problems.no_gradient_of(name, dtype, run.span_of(name), "gradients by"))
-        return {name: np.array(plain(state.inputs[name])) for name in wanted if name in state.inputs}
 
     # Vectors and arrays
 
@@ -263,7 +241,8 @@ class Objective:
         if self.residual and value.ndim == 0:
             raise problems.raised(problems.not_residuals(self.of))
         if not self.residual and value.size != 1:
-            raise problems.raised(problems.not_one_number(self.of, "×".join(map(str, value.shape))))
+            shape, instead = "×".join(map(str, value.shape)), ", or take --method least-squares"
+            raise problems.raised(problems.not_one_number(self.of, "a minimum is that of one number", shape, instead))
         return made
 
     def both(self, x: Array) -> tuple[float, Array]:

@@ -564,10 +564,10 @@ def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
     return Diagnostic("E406", f"`{op}` has no derivative by its argument `{parameter}`", labels)
 
 
-def not_one_number(of: str, shape: str) -> Diagnostic:
-    """E413: an array where a minimum is asked for."""
-    cure = "reduce it to one number, as in sum(r ** 2), name another with --of, or take --method least-squares"
-    return Diagnostic("E413", f"`{of}` has the shape {shape}, and a minimum is that of one number", (), cure)
+def not_one_number(of: str, why: str, shape: str, instead: str = "") -> Diagnostic:
+    """E413: an array where a minimum, or a curve, is asked for. instead: what else is possible with an array."""
+    cure = f"reduce it to one number, as in sum(r ** 2), or name another with --of{instead}"
+    return Diagnostic("E413", f"`{of}` has the shape {shape}, and {why}", (), cure)
 
 
 def not_residuals(of: str) -> Diagnostic:

@@ -38,6 +38,8 @@ def test_a_sample_shows_what_is_written_beside_it(
     program: Path, folder: Path, terminal: Callable[..., str], request: pytest.FixtureRequest
 ) -> None:
     assert commands(program), "a sample says in its comment how to run it"
+    if any(line.startswith("ndgrad plot") for line in commands(program)):
+        pytest.importorskip("plotille", reason="pictures in the terminal need plotille")
     shown = ""
     for line in commands(program):
         if program.stem == "g":
