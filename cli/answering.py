@@ -14,13 +14,16 @@ from ndgrad.cli.job import Job
 from ndgrad.cli.streams import columns, only_ascii, painter, put
 from ndgrad.cli.writing.matrices import entry
 from ndgrad.lang.notation import gradient_name
-from ndgrad.lang.reasons import Reason, Step, Why, why
+from ndgrad.lang.reasons import Why, why
 
 if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
     from ndgrad.errors import Span
+    from ndgrad.lang.factors import Step
+    from ndgrad.lang.question import Reason
 
 MOST_STEPS = 12
+LARGE = 0.5  # the part of a gradient from which on one way explains it
 
 
 def entry_of(text: str | None) -> tuple[int, ...] | None:
@@ -44,7 +47,7 @@ def answer(job: Job, at: tuple[int, ...] | None) -> Why:
     try:
         return why(program, job.grad[0], at, inputs, **settings, **more, **job.limits.arguments())
     except IndexError as error:
-        problems.usage(f"--at {','.join(map(str, at or ()))}: {error}")
+        problems.usage(str(error) if at is None else f"--at {','.join(map(str, at))}: {error}")
 
 
 def write(found: Why, program: str, format: str, precision: int | None) -> None:
@@ -60,15 +63,17 @@ def lines_of(found: Why, program: str, precision: int | None = None) -> list[str
     """The answer for people. program: its name, which places in it need not repeat."""
     paint = painter(sys.stdout) or (lambda text, role: text)
     at = f"[{', '.join(map(str, found.at))}]" if found.at else ""
-    name = gradient_name(found.of, found.wrt, headed=False) + at
+    name = gradient_name(found.of, found.wrt, found.headed) + at
     where = f"where {found.wrt}{at} = {entry(found.point, precision)}"
     lines = [f"{paint(name, 'title')} = {entry(found.value, precision)}, {where}"]
     for reason in found.reasons:
         lines += ["", *_reason(reason, program, precision, paint)]
     if found.path:
         lines += ["", *_path(found, program, precision, paint)]
+        if found.growth and not LARGE < found.share < 1 / LARGE:
+            lines += ["", *_growth(found, program, precision, paint)]
     elif not found.reasons:
-        lines += ["", f"  `{found.of}` is `{found.wrt}` itself, times the head"]
+        lines += ["", "  every factor on the way back from the output is 1"]
     return lines
 
 
@@ -90,7 +95,11 @@ def _reason(reason: Reason, program: str, precision: int | None, paint: Paint) -
 
 
 def _operands(operands: tuple[tuple[str, float], ...], precision: int | None) -> str:
-    return ", ".join(f"{name} = {entry(value, precision)}" for name, value in dict(operands).items())
+    return ", ".join(f"{name} = {_shown(value, precision)}" for name, value in operands)
+
+
+def _shown(value: float, precision: int | None) -> str:
+    return str(value).lower() if isinstance(value, bool) else entry(value, precision)
 
 
 def _wrapped(label: str, text: str) -> list[str]:
@@ -102,24 +111,39 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list[str]:
-    whole = abs(found.share - 1) < 5e-3
-    title = (
-        "the factors, from the output back"
-        if whole
-        else (f"the factors of the way that gives most, {100 * found.share:.3g} % of it, from the output back")
-    )
+    title = "the factors, from the output back"
+    if abs(found.share - 1) > 5e-3:
+        part = f"{100 * found.share:.3g} % of it" if 0 < found.share < 1 else "against which others go"
+        title = f"the largest of the ways, {part}, from the output back"
     steps = sorted(found.path, key=lambda s: -abs(_size(s.factor)))[:MOST_STEPS]
     shown = [step for step in found.path if step in steps]
     rows = [_step(step, program, precision) for step in shown]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    room = max(12, min(columns(), 100) - widths[0] - widths[2] - 24)
+    width = min(columns(), 100)
+    room = max(12, min(widths[1], width - widths[0] - widths[2] - 24))
     lines = [f"  {paint(title, 'title')}"]
     for where, said, factor, operands in rows:
         text = said if len(said) <= room else f"{said[: room - 1]}…"
-        cells = paint(where.ljust(widths[0]), "faint"), text.ljust(min(widths[1], room)), factor.rjust(widths[2])
-        lines.append(f"    {'  '.join(cells)}  {paint(operands, 'faint')}".rstrip())
+        cells = paint(where.ljust(widths[0]), "faint"), text.ljust(room), factor.rjust(widths[2])
+        left = max(width - widths[0] - room - widths[2] - 10, 0)
+        known = operands if len(operands) <= left else operands[:left].rpartition(", ")[0]
+        lines.append(f"    {'  '.join(cells)}  {paint(known, 'faint')}".rstrip())
     if len(found.path) > len(shown):
         lines.append(f"    and {len(found.path) - len(shown):,} that are nearer to 1")
+    return lines
+
+
+def _growth(found: Why, program: str, precision: int | None, paint: Paint) -> list[str]:
+    at = f"[{', '.join(map(str, found.at))}]" if found.at else ""
+    lines = [f"  {paint(f'the derivatives of the variables by {found.wrt}{at}, in their largest entries', 'title')}"]
+    shown = found.growth[-MOST_STEPS:]
+    places = [place_of(one.span, 1, program) for one in shown]
+    margin, name = max(map(len, places)), max(len(one.name) for one in shown)
+    for place, one in zip(places, shown, strict=True):
+        sizes = "  ".join(entry(size, precision or 4) for _, size in one.sizes)
+        rounds = f"   rounds {' '.join(str(i) for i, _ in one.sizes)}" if one.rounds > 1 else ""
+        cells = paint(place.ljust(margin), "faint"), one.name.ljust(name), f"{sizes}{paint(rounds, 'faint')}"
+        lines.append(f"    {'  '.join(cells)}")
     return lines
 
 
@@ -168,6 +192,14 @@ def as_object(found: Why, program: str) -> dict[str, Any]:
             for step in found.path
         ],
         "share": _number(found.share),
+        "growth": [
+            {
+                **_placed(one.name, one.span, program),
+                "rounds": one.rounds,
+                "sizes": [{"round": round, "size": _number(size)} for round, size in one.sizes],
+            }
+            for one in found.growth
+        ],
     }
 
 

@@ -24,7 +24,6 @@ class Blamed(Frozen):
     operand   which operand the derivative is by
     values    the operands at the entry (None where they have no such entry)
     finite    False for nan and infinities, True for zeros
-    value     whether its value is to blame, not its derivative
     """
 
     node: Node
@@ -32,7 +31,6 @@ class Blamed(Frozen):
     operand: int
     values: tuple[float | None, ...]
     finite: bool
-    value: bool
 
     @property
     def name(self) -> str:
@@ -159,7 +157,7 @@ def _quotient(b: Blamed) -> str | None:
         return f"sinc({c} / pi), which is sin({c}) / {c} with its limit 1 at 0"
     if a == c:
         return f"1: {a} / {c} is 0/0 where {a} is 0"
-    return f"where({c} != 0, {a} / {c}, 0), or {a} / ({c} + 1e-12)"
+    return None if re.match(r"[\d.]", c) else f"where({c} != 0, {a} / {c}, 0), or {a} / ({c} + 1e-12)"
 
 
 def _power(b: Blamed) -> str | None:
@@ -176,9 +174,10 @@ def _bounded(b: Blamed) -> str | None:
 
 
 def _exponential(b: Blamed) -> str | None:
-    if b.values[0] is None or b.values[0] < 700:
+    most = 88 if b.node.dtype == np.float32 else 700
+    if b.values[0] is None or b.values[0] < most:
         return None
-    return f"exp(minimum({b.argument()}, 700)); logsumexp, softplus, softmax where it is part of one"
+    return f"exp(minimum({b.argument()}, {most})); logsumexp, softplus, softmax where it is part of one"
 
 
 def _straight(b: Blamed) -> str:

@@ -1,14 +1,16 @@
 """How one entry of an input goes through a recorded run: forwards to the output, and its adjoint on the way back.
 
-Three things are known of every operation between the two:
+Three things can be known of every operation between the two, each computed when it is asked for:
 
     change   the derivative of its value by the entry, entry by entry (the tangent of forward mode)
     reach    the entries of its value that the entry of the input goes into, whatever the derivative is
-    adjoint  the derivative of ⟨head, output⟩ by its value, and the shares of it that its operands get
+    arrival  the derivative of ⟨head, output⟩ by its value, and the shares of it that its operands get
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from ndgrad import autograd
 from ndgrad.apply import OUTPUT
 from ndgrad.errors import Span
+from ndgrad.frozen import Frozen
 from ndgrad.lang.kept import Kept, Rounds
 from ndgrad.lang.replay import applied, quiet
 from ndgrad.namespace import PLAIN, unbroadcast
@@ -27,13 +30,20 @@ from ndgrad.tracing import tangent_of
 Array = np.ndarray[Any, Any]
 
 
+class Arrival(Frozen):
+    """An operation on the way back: the adjoint of its value, and the shares of it that its operands get, by id."""
+
+    node: Node
+    adjoint: Any
+    shares: dict[int, Any]
+
+
 class Influence:
     """The way from one entry of an input to the output of a run that was kept.
 
-    steps    the operations on the way, in the order of the run
-    places   where each node is written, by id: where what it is part of is written, if it has no place itself
-    rounds   the how-maniest time each ran there
-    arrivals the operations that the sweep came to, in its order: (node, adjoint, shares)
+    steps     the operations on the way, in the order of the run; reaches, whether there is a way
+    places    where each node is written, by id: where what it is part of is written, if it has no place itself
+    rounds    the how-maniest time each ran there
     """
 
     def __init__(self, kept: Kept, name: str, at: tuple[int, ...]) -> None:
@@ -42,19 +52,14 @@ class Influence:
         self.kept = kept
         self.variable = variable.node
         self.output = output.node
-        self.at = at
+        self.unit = np.zeros(variable.shape)
+        self.unit[at] = 1
         self.steps: list[Node] = []
         self.places: dict[int, Span | None] = {}
         self.rounds: dict[int, int] = {}
-        self.change: dict[int, Any] = {}
-        self.reach: dict[int, Any] = {}
-        self.adjoint: dict[int, Any] = {}
-        self.shares: dict[int, dict[int, Any]] = {}
-        self.arrivals: list[tuple[Node, Any, dict[int, Any]]] = []
+        self.reaches = False
         if self.output is None:
             return
-        unit = np.zeros(variable.shape)
-        unit[at] = 1
         self.history = nodes_below([self.output])
         self._find_places()
         moving = {self.variable.id}
@@ -63,116 +68,133 @@ class Influence:
                 moving.add(node.id)
                 self.steps.append(node)
         self.reaches = self.output.id in moving
-        with quiet(), autograd.pause():
-            self._forwards(unit)
-        self._backwards()
-
-    reaches = False
-    history: list[Node]
 
     def _find_places(self) -> None:
         rounds = Rounds()
         for node in reversed(self.history):
             if node.op is not None:
                 self.rounds[node.id] = rounds.next(node)
+        assert self.output is not None
+        self.places[self.output.id] = self.output.span or self.kept.span
         for node in self.history:
             place = self.places.setdefault(node.id, node.span)
             for parent in node.parents:
                 if parent is not None and parent.op is not None and parent.span is None:
                     self.places.setdefault(parent.id, place)
 
-    def _forwards(self, unit: Array) -> None:
-        self.change[self.variable.id] = unit
-        self.reach[self.variable.id] = unit != 0
-        for node in self.steps:
-            if node.op is OUTPUT:
-                (parent,) = node.parents
-                assert parent is not None
-                self.change[node.id] = self.change[parent.id][node.statics[0]]
-                self.reach[node.id] = self.reach[parent.id][node.statics[0]]
-                continue
-            self.change[node.id] = changed(node, [self._of(self.change, p) for p in node.parents])
-            self.reach[node.id] = self._reached(node)
+    @cached_property
+    def change(self) -> dict[int, Any]:
+        """The derivative of every value by the entry, by the id of its node."""
+        return self._forwards(self.unit, changed)
 
-    def _of(self, known: dict[int, Any], parent: Node | None) -> Any:
-        return None if parent is None else known.get(parent.id)
+    @cached_property
+    def reach(self) -> dict[int, Any]:
+        """The entries of every value that the entry goes into."""
+        return self._forwards(self.unit != 0, _reached)
 
-    def _reached(self, node: Node) -> Any:
-        """The entries of a value that its operands' reached entries go into."""
-        op = node.op
-        assert op is not None
-        masks = [self._of(self.reach, p) for p in node.parents]
-        if op.elementwise:
-            made = np.zeros(node.shape, bool)
-            for mask in masks:
-                if mask is not None:
-                    made = made | np.broadcast_to(mask, node.shape)
-            return made
-        # Positive numbers of all sizes: entries that differ do not cancel. And at any point, since a derivative may
-        # be 0 at this one.
-        random = np.random.default_rng(node.id)
-        dots = [None if m is None else np.where(m, random.uniform(1, 2, np.shape(m)), 0.0) for m in masks]
-        if op.linear == "jointly":
-            change = changed(node, dots)
-        else:
-            change = changed(node, dots, [_elsewhere(x, op.domain, random) for x in node.operands])
-        parts = change if isinstance(change, tuple) else (change,)
-        found = tuple(np.not_equal(part, 0) | ~np.isfinite(part) for part in parts)
-        return found if isinstance(change, tuple) else found[0]
+    def _forwards(self, unit: Array, rule: Callable[[Node, list[Any]], Any]) -> dict[int, Any]:
+        """What a rule makes of every node from what it made of the node's operands."""
+        found: dict[int, Any] = {self.variable.id: unit}
+        with quiet(), autograd.pause():
+            for node in self.steps:
+                if node.op is OUTPUT:
+                    (parent,) = node.parents
+                    assert parent is not None
+                    found[node.id] = found[parent.id][node.statics[0]]
+                else:
+                    found[node.id] = rule(node, [None if p is None else found.get(p.id) for p in node.parents])
+        return found
 
-    def _backwards(self) -> None:
+    @cached_property
+    def arrivals(self) -> list[Arrival]:
+        """The operations that the sweep came to, in its order."""
+        found: list[Arrival] = []
+
         def observe(node: Node, g: Any, shares: tuple[tuple[Node | None, Any], ...]) -> None:
-            found: dict[int, Any] = {}
+            if node.op is OUTPUT:
+                return
+            summed: dict[int, Any] = {}
             for parent, share in shares:
                 if parent is None:
                     continue
                 c = np.asarray(plain(share))
                 if c.shape != parent.shape:
                     c = unbroadcast(c, parent.shape, PLAIN)
-                found[parent.id] = found[parent.id] + c if parent.id in found else c
-            if node.op is not OUTPUT:
-                self.arrivals.append((node, g, found))
-            self.shares[node.id] = found
-            self.adjoint[node.id] = g
+                summed[parent.id] = summed[parent.id] + c if parent.id in summed else c
+            found.append(Arrival(node, g, summed))
 
         assert self.output is not None
         head = np.array(self.kept.head, dtype=self.output.dtype)
-        self.adjoint[self.output.id] = head
         sweep([(self.output, head)], [self.variable], observe=observe)
-
-    # What an operation did
-
-    def operands(self, node: Node) -> list[tuple[str, Any]]:
-        """The operands of an operation by their names in its signature."""
-        assert node.op is not None
-        names = node.op.operands if not node.op.variadic else [str(i) for i in range(len(node.operands))]
-        return list(zip(names, node.operands, strict=False))
-
-    def there(self, value: Any, like: Any, at: tuple[int, ...]) -> float | None:
-        """The entry of an operand beside an entry of something that it was broadcast to; None where it has none."""
-        data = np.asarray(value)
-        if data.dtype.kind not in "fiub":
-            return None
-        if data.ndim == 0:
-            return float(data)
-        try:
-            return float(np.broadcast_to(data, np.shape(like))[at])
-        except (ValueError, IndexError):
-            return None
+        return found
 
 
-def changed(node: Node, dots: list[Any], operands: list[Any] | None = None) -> Any:
-    """The tangent of a recorded operation's value for tangents of its operands (None: it does not move).
+def slopes(node: Node, operand: int) -> Any:
+    """The partial derivatives of an elementwise operation by an operand, in the shape of its value."""
+    pull = node.op.pulls[operand] if node.op is not None else None
+    if pull is None:
+        return np.zeros(node.shape)
+    with quiet():
+        made = pull((PLAIN, None, node.value, *node.operands, *node.statics))
+    return np.broadcast_to(np.asarray(made, np.float64), node.shape)
 
-    operands: others than those of the run. Where there is no tangent to be had, every entry has 1.
-    """
+
+def row(node: Node, parent: Node, entry: tuple[int, ...]) -> Any:
+    """The derivatives of one entry of a recorded value by all entries of an operand."""
+    made = node.parents[0] if node.op is OUTPUT else node
+    assert made is not None
+    g = np.zeros(node.shape, node.dtype)
+    g[entry] = 1
+    stops = frozenset(p.id for p in made.parents if p is not None)
+    found, _ = sweep([(node, g)], [parent], stops=stops)
+    return np.asarray(plain(found[parent.id][1]), np.float64) if parent.id in found else np.zeros(parent.shape)
+
+
+def changed(node: Node, dots: list[Any]) -> Any:
+    """The tangent of a recorded operation's value for tangents of its operands (None: it does not move)."""
+    if node.op is not None and node.op.elementwise and not isinstance(node.value, tuple):
+        made = np.zeros(node.shape)
+        for i, dot in enumerate(dots):
+            if dot is not None:
+                d = slopes(node, i)
+                still = np.equal(dot, 0) | (node.op.selects & np.equal(d, 0))
+                with quiet():
+                    made = made + np.where(still, 0.0, d * dot)
+        return made
+    return _tangent(node, dots, node.value, node.operands)
+
+
+def _reached(node: Node, masks: list[Any]) -> Any:
+    """The entries of a value that those of its operands go into, whatever the derivative is."""
+    op = node.op
+    assert op is not None
+    if op.elementwise:
+        made = np.zeros(node.shape, bool)
+        for mask in masks:
+            if mask is not None:
+                made = made | mask
+        return made
+    # Positive numbers of all sizes: entries that differ do not cancel. And at any point, since a derivative may
+    # be 0 at this one.
+    random = np.random.default_rng(node.id)
+    dots = [None if m is None else np.where(m, random.uniform(1, 2, np.shape(m)), 0.0) for m in masks]
+    operands = node.operands
+    if op.linear != "jointly":
+        operands = tuple(_elsewhere(x, op.domain, random) for x in node.operands)
+    change = _tangent(node, dots, None, operands)
+    parts = change if isinstance(change, tuple) else (change,)
+    found = tuple(np.not_equal(part, 0) | ~np.isfinite(part) for part in parts)
+    return found if isinstance(change, tuple) else found[0]
+
+
+def _tangent(node: Node, dots: list[Any], y: Any, operands: tuple[Any, ...]) -> Any:
+    """The tangent at these operands, y their value (None: to be computed); ones where there is none to be had."""
     op = node.op
     assert op is not None
     still = tuple(np.zeros(np.shape(part)) for part in node.value) if isinstance(node.value, tuple) else None
     try:
-        y = node.value if operands is None else applied(node, operands)
-        given = node.operands if operands is None else operands
-        primals = tuple(_array(x) if dot is not None else x for x, dot in zip(given, dots, strict=True))
+        y = applied(node, list(operands)) if y is None else y
+        primals = tuple(_array(x) if dot is not None else x for x, dot in zip(operands, dots, strict=True))
         tangents = tuple(None if dot is None else new_array(np.asarray(dot, np.float64)) for dot in dots)
         value: Any = tuple(map(_array, y)) if isinstance(y, tuple) else _array(y)
         change = tangent_of(op, value, primals, tangents, node.statics)
@@ -197,6 +219,12 @@ def _spread(change: Any, of: Any) -> Array:
 
 def _array(x: Any) -> Any:
     return x if isinstance(x, NDArray) else new_array(np.asarray(x))
+
+
+def own_entry(operand: Any, shape: tuple[int, ...], at: tuple[int, ...]) -> tuple[int, ...]:
+    """The entry of an operand that goes into the entry `at` of what it was broadcast to, of this shape."""
+    own = np.shape(operand)
+    return tuple(0 if n == 1 else i for n, i in zip(own, at[len(shape) - len(own) :], strict=True))
 
 
 def first_entry(mask: Any) -> tuple[int, ...]:

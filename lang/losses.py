@@ -26,7 +26,8 @@ class Loss(Frozen):
     """One time that an expression lost a derivative.
 
     name    the function or sign; span, where it is written; round the how-maniest time it ran
-    nodes   the recorded operands; values, all operands as (text, value); result, what it gave
+    nodes   the recorded operands; values, all operands as (text, value)
+    call    whether it is a function that the program makes, in which nothing was lost by itself
     """
 
     name: str
@@ -34,7 +35,7 @@ class Loss(Frozen):
     round: int
     nodes: tuple[Node, ...]
     values: tuple[tuple[str, Any], ...]
-    result: Any
+    call: bool
 
 
 def losing(losses: list[Loss]) -> type[Compiler]:
@@ -55,28 +56,34 @@ def losing(losses: list[Loss]) -> type[Compiler]:
                 return kept
             operands = [(id(part), part.span.text) for part in parts(node)]
             span = node.span
+            own = isinstance(node, syntax.Call) and not self.known(node.function)
             count = 0
 
             def run(f: Frame) -> Any:
                 nonlocal count
+                before = len(losses)
                 value = seen[key] = made(f)
                 count += 1
+                if own and len(losses) > before:
+                    return value
                 if count <= MOST and ENGINE.recording and not _tracked(value):
                     given = [(text, seen.get(part)) for part, text in operands]
                     nodes = tuple(x.node for _, x in given if isinstance(x, NDArray) and x.node is not None)
                     if nodes:
-                        losses.append(Loss(name, span, count, nodes, tuple(given), value))
+                        losses.append(Loss(name, span, count, nodes, tuple(given), own))
                 return value
 
             return run
 
         def loses(self, node: syntax.Expression) -> str:
-            """What an expression is called that may lose a derivative, "" for others (calls of the program's own)."""
+            """What an expression is called that may lose a derivative, "" for others."""
             match node:
-                case syntax.Call(function=syntax.Name(name=name)):
-                    return name if self.builtin(name) is not None else ""
-                case syntax.Call(function=syntax.Attribute(name=name)) | syntax.Attribute(name=name):
+                case syntax.Call(function=syntax.Name(name=name) | syntax.Attribute(name=name)):
                     return name
+                case syntax.Attribute(name=name):
+                    return name
+                case syntax.Call(function=function):
+                    return function.span.text
                 case syntax.Comparison(operators=operators):
                     return operators[0]
                 case syntax.Binary(operator=sign) | syntax.Unary(operator=sign):
@@ -84,6 +91,12 @@ def losing(losses: list[Loss]) -> type[Compiler]:
                 case syntax.Index():
                     return "index"
             return ""
+
+        def known(self, function: syntax.Expression) -> bool:
+            """Whether a function is one of the language, or a method."""
+            if isinstance(function, syntax.Name):
+                return self.builtin(function.name) is not None
+            return isinstance(function, syntax.Attribute)
 
     return Losing
 

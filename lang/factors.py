@@ -1,0 +1,136 @@
+"""What a gradient is a product of: the way from the output back to an entry that gives most of it, factor by factor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ndgrad.apply import OUTPUT
+from ndgrad.errors import Span
+from ndgrad.frozen import Frozen
+from ndgrad.lang.influence import largest_entry, own_entry, row, slopes
+from ndgrad.lang.question import Entry, Question, Reason, Values, word
+from ndgrad.tape import Node
+
+CANCELLED = 1e-9  # what is left of the changes that are added up
+
+
+class Step(Frozen):
+    """A factor on the way back from the output: the derivative of one operation, or of one in several rounds.
+
+    factor   the product over the rounds; operands, at the entry, in the round that comes last in the run
+    adjoint  what has come of the head behind it
+    """
+
+    expression: str
+    span: Span | None
+    rounds: int
+    factor: float
+    operands: Values
+    adjoint: float
+
+
+def factors(question: Question) -> tuple[tuple[Step, ...], float]:
+    """The way that gives most of a finite gradient, and how much of it that is, as a part of the whole.
+
+    From the output back, that operand and that entry of it are taken through which most of the change comes.
+    """
+    way = question.way
+    node = way.output
+    assert node is not None
+    head = np.broadcast_to(question.kept.head, node.shape)
+    entry = largest_entry(way.change[node.id] * head)
+    adjoint = float(head[entry])
+    found: dict[Any, _Place] = {}
+    while node.id != way.variable.id:
+        factor, parent, i, to = _widest(question, node, entry)
+        adjoint *= factor
+        key = node.op, way.places.get(node.id) or node.id
+        place = found.pop(key, None) or _Place(question.expression(node), way.places.get(node.id))
+        if not place.rounds:
+            place.operands = question.shown(node, i, to)
+        place.rounds.add(way.rounds[node.id])
+        place.factor *= factor
+        place.adjoint = adjoint
+        found[key] = place
+        node, entry = parent, to
+    steps = tuple(place.step() for place in found.values() if place.factor != 1)
+    return steps, adjoint / question.value
+
+
+class _Place:
+    """The factors of one operation in all its rounds, while they are collected."""
+
+    def __init__(self, expression: str, span: Span | None) -> None:
+        self.expression = expression
+        self.span = span
+        self.rounds: set[int] = set()
+        self.factor = 1.0
+        self.operands: Values = ()
+        self.adjoint = 0.0
+
+    def step(self) -> Step:
+        return Step(self.expression, self.span, len(self.rounds), self.factor, self.operands, self.adjoint)
+
+
+def _widest(question: Question, node: Node, entry: Entry) -> tuple[float, Node, int, Entry]:
+    """The derivative of an entry by that entry of an operand through which most of its change comes: it, and where."""
+    way = question.way
+    made = node.parents[0] if node.op is OUTPUT else node
+    assert made is not None
+    assert made.op is not None
+    best: tuple[float, float, Node, int, Entry] | None = None
+    for i, parent in enumerate(made.parents):
+        change = None if parent is None else way.change.get(parent.id)
+        if parent is None or change is None:
+            continue
+        if made.op.elementwise:
+            to = own_entry(made.operands[i], node.shape, entry)
+            factor = float(slopes(node, i)[entry])
+        else:
+            factors = row(node, parent, entry)
+            to = largest_entry(factors * change)
+            factor = float(factors[to])
+        size = abs(factor * float(change[to]))
+        if best is None or size > best[0]:
+            best = size, factor, parent, i, to
+    assert best is not None
+    return best[1:]
+
+
+def cancelled(question: Question) -> Iterator[Reason]:
+    """Where the ways to a finite gradient cancel but for what rounding leaves: at the output, or in a sum before it."""
+    way = question.way
+    assert way.output is not None
+    terms = way.change[way.output.id] * question.kept.head
+    if _cancel(terms):
+        yield cancelling(question, terms)
+        return
+    for node in way.steps:
+        if node.op is None or node.op.name not in ("sum", "mean"):
+            continue
+        (parent,) = node.parents
+        assert parent is not None
+        terms = way.change[parent.id]
+        if node.shape == () and _cancel(terms):
+            up, down = float(np.sum(np.maximum(terms, 0))), float(np.sum(np.minimum(terms, 0)))
+            text = f"what is summed moves by {word(up)} and {word(down)} in all, which cancels but for rounding"
+            yield question.of_node("cancels", text, node, ())
+            return
+
+
+def _cancel(terms: Any) -> bool:
+    return bool(np.abs(np.sum(terms)) < CANCELLED * np.sum(np.abs(terms)))
+
+
+def cancelling(question: Question, terms: Any) -> Reason:
+    """That the entries of the output move against each other."""
+    up, down = float(np.sum(np.maximum(terms, 0))), float(np.sum(np.minimum(terms, 0)))
+    of = question.kept.of
+    if not up and not down:
+        return question.about("vanished", f"the head times the change of `{of}` is too small for a number")
+    text = f"the entries of `{of}` move by {word(up)} and {word(down)} in all, which cancels"
+    hint = "a head that weighs them differently: --head, or --of for one of them"
+    return question.about("cancels", text, cure=hint)
