@@ -230,10 +230,11 @@ class _Sweep:
             owned = False
         if node.op is None or node.id in self.stops:
             return
-        if self.watch or node.saved.__class__ is Freed:
+        lean = node.__class__ is Lean
+        if self.watch or (node.y if lean else node.saved).__class__ is Freed:  # type: ignore[attr-defined]
             _usable(node)
         back = node.op.back
-        if back is None or self.careful or self.graph or node.traced or not isinstance(node, Lean):
+        if back is None or not lean or self.careful or self.graph or node.traced:
             self.step(node.op, node, g, owned)
         else:
             back(node, g, self.bars, self.oldest, self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +41,7 @@ def derive(
     bindings: Sequence[Binding],
     path: Sequence[Any] = (),
     probe: Callable[[Any], float] | None = None,
+    adjoints: Mapping[int, Any] | None = None,
     opened: int | None = None,
     unroll: bool = False,
     layout: Layout = "denominator",
@@ -50,6 +51,7 @@ def derive(
     output, variable: the recorded arrays; head: the adjoint of the output (plain array);
     result: the gradient that the run computed, of the variable's shape.
     probe(direction) gives the numeric derivative of ⟨head, of⟩ along a direction of the variable.
+    adjoints: those known already, by the id of the node.
     opened: the round of every loop to show, beside the first and the last; unroll: show all rounds.
     layout: "denominator", where a derivative by x has the shape of x, or "numerator", where it is transposed.
     """
@@ -60,7 +62,7 @@ def derive(
     if not story.steps:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     forward = story.forward()
-    backward = story.backward(np.asarray(head, dtype=output.dtype))
+    backward = story.backward(np.asarray(head, dtype=output.dtype), adjoints or {})
     chain = story.chain(backward)
     closed = story.closed_form()
     forms = story.matrix_forms() if closed is None else ()
@@ -141,8 +143,6 @@ class _Story(Terms):
         self.headed = bool(np.any(head != 1))
         ones = Term(np.ones(output.shape), number=1)
         self.head = Term(np.array(head), name="head") if self.headed else ones
-        operations = [node.id for node in reversed(self.order) if node.op is not None]
-        self.counts = dict.fromkeys((node.id for node in self.order), 0) | {id: i for i, id in enumerate(operations, 1)}
         self.loops = repeats([self.kind_of(i) for i in range(len(self.steps))])
         self.shown = shown(len(self.steps), self.loops, opened, unroll)
         self.whole = not any(isinstance(part, Gap) for part in self.shown)
@@ -152,8 +152,8 @@ class _Story(Terms):
         node = self.steps[i]
         binding = self.bindings.get(node.id)
         span = binding.span if binding is not None else node.span
-        before = self.counts[self.steps[i - 1].id] if i else 0
-        return (node.id,) if span is None or node.op is None else (span.start, span.end, self.counts[node.id] - before)
+        before = self.places[i - 1] if i else 0
+        return (node.id,) if span is None or node.op is None else (span.start, span.end, self.places[i] - before)
 
     # The steps
 
@@ -175,20 +175,22 @@ class _Story(Terms):
         binding = self.bindings.get(node.id)
         return binding.span if binding is not None else node.span
 
-    def backward(self, head: Any) -> list[BackwardStep | Gap]:
+    def backward(self, head: Any, known: Mapping[int, Any]) -> list[BackwardStep | Gap]:
         """The steps back, newest first; rounds that do the same are one step."""
         drawn = [self.steps[part] for part in self.shown if not isinstance(part, Gap)]
         below = {p.id: p for node in drawn for n in self.between(node) for p in n.parents if p and p.id in self.named}
-        wanted = list(({node.id: node for node in drawn} | below).values())
-        found, _ = sweep([(self.output, np.array(head))], wanted)
-        adjoints = {number: np.asarray(plain(bar)) for number, (_, bar) in found.items()}
+        wanted = {node.id: node for node in drawn} | below
+        adjoints = {self.output.id: head} | {number: known[number] for number in wanted if number in known}
+        if not wanted.keys() <= adjoints.keys():
+            found, _ = sweep([(self.output, np.array(head))], list(wanted.values()))
+            adjoints = {number: np.asarray(plain(bar)) for number, (_, bar) in found.items()}
         made: list[BackwardStep | Gap] = []
         for part in reversed(self.shown):
             if isinstance(part, Gap):
                 made.append(part)
                 continue
             node = self.steps[part]
-            if node.id in found and node.op is not None and node.id in self.useful and node is not self.variable:
+            if node.id in adjoints and node.op is not None and node.id in self.useful and node is not self.variable:
                 made += self.back(node, adjoints)
         return _shares(self.folded(made))
 
@@ -353,8 +355,10 @@ class _Story(Terms):
 
     def closed_form(self) -> str | None:
         """The chain rule in the input alone, simplified; None where it is no elementwise expression of it."""
-        from ndgrad.lang.closed_form import closed_form
+        from ndgrad.lang.closed_form import LARGEST, closed_form
 
+        if len(self.useful) > LARGEST:
+            return None
         return closed_form(self.output, self.variable, self.named[self.variable.id])
 
     def matrix_forms(self) -> tuple[str, ...]:

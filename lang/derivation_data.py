@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
@@ -93,8 +93,8 @@ class Derivation(Frozen):
         return "\n".join([*lines, self.chain])
 
 
-class Binding(Frozen):
-    """A value that the program gave a name: the number-th value of that name."""
+class Binding(NamedTuple):
+    """A value that the program gave a name: the number-th value of that name. A run has many of them."""
 
     name: str
     number: int

@@ -12,6 +12,7 @@ from ndgrad.frozen import Frozen
 LONGEST_ROUND = 24  # steps of one round that are still seen to repeat
 FEWEST = 4  # rounds that are worth folding
 MOST = 60  # steps shown of what does not repeat
+ENDS = 3  # values at either end of a long loop whose adjoints are worth keeping: those shown, and what they are made of
 
 
 class Rounds(Frozen):
@@ -86,3 +87,17 @@ def shown(length: int, rounds: Sequence[Rounds], opened: int | None, unroll: boo
     left_out = made[MOST // 2 : -MOST // 2]
     steps = sum(part.steps if isinstance(part, Gap) else 1 for part in left_out)
     return [*made[: MOST // 2], Gap(steps, 0), *made[-MOST // 2 :]]
+
+
+def ends(places: Sequence[Hashable]) -> list[int]:
+    """Which of many records a folded loop shows: for every place in a program, the first ENDS and the last."""
+    found: set[int] = set()
+    for order in (range(len(places)), range(len(places) - 1, -1, -1)):
+        seen: dict[Hashable, int] = {}
+        for i in order:
+            place = places[i]
+            count = seen.get(place, 0)
+            if count < ENDS:
+                seen[place] = count + 1
+                found.add(i)
+    return sorted(found)

@@ -33,29 +33,33 @@ class Terms:
         self.named.setdefault(variable.id, wrt)
         self.named.setdefault(output.id, of)
         self.order = nodes_below([output])
-        useful = {variable.id}
-        for node in reversed(self.order):
-            if any(p is not None and p.id in useful for p in node.parents):
-                useful.add(node.id)
-        self.useful = useful
-        self.steps = [n for n in self.order if n.id in self.named and n.id in useful]
-        self.steps.reverse()
+        self.useful = useful = {variable.id}
+        self.steps: list[Node] = []  # oldest first
+        self.places: list[int] = []  # where each of them stands among all nodes
+        named = self.named
+        for place, node in enumerate(reversed(self.order)):
+            for parent in node.parents:
+                if parent is not None and parent.id in useful:
+                    useful.add(node.id)
+                    break
+            if node.id in named and node.id in useful:
+                self.steps.append(node)
+                self.places.append(place)
         self.terms: dict[int, Term] = {}
         self.leaves: dict[int, Any] = {}
 
     def learn(self, binding: Binding) -> None:
-        name = subscripted(binding.name, binding.number)
         value = binding.value
         if not isinstance(value, NDArray):
             return
-        if value.node is not None:
-            if value.node.id not in self.named:
-                self.named[value.node.id] = name
-                self.bindings[value.node.id] = binding
-        else:
+        node = value.node
+        if node is None:
             data = plain(value)
             self.kept.append(data)
-            self.constants.setdefault(id(data), name)
+            self.constants.setdefault(id(data), subscripted(binding.name, binding.number))
+        elif node.id not in self.named:
+            self.named[node.id] = subscripted(binding.name, binding.number)
+            self.bindings[node.id] = binding
 
     # Terms
 

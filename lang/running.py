@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -134,12 +135,14 @@ class Asked(Frozen):
 
 
 NOTHING_MORE = Asked()
+LONG = 2000  # assignments of a run whose adjoints are not swept for twice
 Head = tuple[str, NDArray, Any, Span | None]  # the name of what is differentiated, its value, its adjoint, its place
 
 
 class Run:
     """One run of a program, from the values given to the result."""
 
+    adjoints: Mapping[int, Any] = MappingProxyType({})  # some of a long recorded run's, by the id of the node
     visits: list[Node] | None = None  # the list that takes the nodes of the reverse sweep, if something looks at them
 
     def __init__(
@@ -420,6 +423,7 @@ class Run:
         of = ", ".join(name for name, *_ in heads)
         span = heads[0][3]
         variables = [state.inputs[name] for name in wanted]
+        shown = self.shown_later(state) if len(heads) == 1 else []
         linked = [(y, head) for _, y, head, _ in heads if y.node is not None]
         if not linked:
             for name in wanted:
@@ -430,7 +434,7 @@ class Run:
         try:
             made = autograd.grad(
                 ys,
-                variables,
+                [*variables, *shown],
                 [head for _, head in linked],
                 retain_graph=True,
                 train_mode=self.asked.train,
@@ -439,12 +443,25 @@ class Run:
             )
         except Error as error:
             raise (error.at(span) if span is not None else error) from None
+        adjoints = ((x.node, plain(g)) for x, g in zip([*variables, *shown], made, strict=True))
+        self.adjoints = {node.id: g for node, g in adjoints if shown and node is not None and np.any(g)}
+        made = made[: len(wanted)]
         for name, x, g in zip(wanted, variables, made, strict=True):
             if len(ys) == 1 and not np.any(plain(g)) and name in self.checked.read:
                 flat = autograd.only_through(ys[0], x)
                 if flat is not None:
                     self.warnings.append(problems.only_through_steps(of, name, flat))
         return dict(zip(wanted, made, strict=True))
+
+    def shown_later(self, state: State) -> list[NDArray]:
+        """The values of a long recorded run whose adjoints a derivation shows: it need not sweep again for them."""
+        bindings = state.bindings or ()
+        if len(bindings) < LONG:
+            return []
+        from ndgrad.lang.folding import ends
+
+        values = (bindings[i][2] for i in ends([id(span) for *_, span, _ in bindings]))
+        return [value for value in values if isinstance(value, NDArray) and value.node is not None]
 
     def observer(self, heads: list[Head]) -> Any:
         """What looks at every step of the sweep, if something does. E801 for a head that is not finite."""
@@ -471,7 +488,7 @@ class Run:
             return None
         from ndgrad.lang.derivation import Binding
 
-        return [Binding(*parts) for parts in state.bindings]
+        return list(map(Binding._make, state.bindings))
 
     def again(self, name: str) -> Result:
         """A new run, recorded."""
@@ -526,6 +543,7 @@ class Run:
             bindings=bindings,
             path=state.path.steps(self.program.source),
             probe=probe,
+            adjoints=self.adjoints,
             **options,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated, Literal
 
 import typer
@@ -99,6 +100,7 @@ def explain(
     if not job.grad:
         problems.usage("explain needs --grad NAME: the input to differentiate by")
     format = chosen(format, output)  # type: ignore[assignment]
+    gc.set_threshold(200_000, 100)  # what is recorded is no garbage, and there may be much of it
     result = job.result(output, trace=True)
     made = tuple(result.derivation(name, round, unroll, layout) for name in result.grads)
     write(result, made, job.name, format or "text", Place(output), precision, steps)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Explained(Frozen):
     """The derivations of a run, and what is needed to show them.
 
     program     what the program is called
-    axes        how many axes the value of each name has
+    counted     gives the number of axes of each name's value
     steps       "forward", "backward" or "all"
     precision   significant digits, as usual unless given
     paint       gives a text the colour of its role
@@ -43,10 +44,15 @@ class Explained(Frozen):
 
     derivations: tuple[Derivation, ...]
     program: str
-    axes: Mapping[str, int]
+    counted: Callable[[], Mapping[str, int]]
     steps: str = "all"
     precision: int | None = None
     paint: Paint | None = None
+
+    @cached_property
+    def axes(self) -> Mapping[str, int]:
+        """How many axes the value of each name has."""
+        return self.counted()
 
     @property
     def forward(self) -> bool:
@@ -84,7 +90,7 @@ def write(
 ) -> None:
     """Write the derivations of a run in that format to that place."""
     paint = painter(sys.stdout) if place.path is None else None
-    explained = Explained(derivations, program, _axes(result, derivations), steps, precision, paint)
+    explained = Explained(derivations, program, partial(_axes, result, derivations), steps, precision, paint)
     module = next(module for name, module, _ in FORMATS if name == format)
     place.write_text(import_module(f"ndgrad.cli.explaining.{module}").written(explained, place.ascii))
 

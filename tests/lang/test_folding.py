@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ndgrad.lang import compile
+from ndgrad.lang import compile, derivation, running
 from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
-from ndgrad.lang.folding import Gap, Rounds, repeats, shown
+from ndgrad.lang.folding import Gap, Rounds, ends, repeats, shown
 
 DOUBLING = "input b = 1\nwhile b < 200: b = 2 * b\nc = 3 * b"
 GROWTH = "input b = [0.1, 0.2]\nfor i in range({n}): b = b + 0.01 * sin(b) * b\nL = sum(b)"
@@ -94,6 +94,27 @@ def test_the_size_of_a_derivation_does_not_depend_on_the_rounds(text: str) -> No
     by = "b" if text is GROWTH else "w"
     short, long = (derived(text.format(n=n), by) for n in (20, 2000))
     assert (len(short.forward), len(short.backward)) == (len(long.forward), len(long.backward))
+
+
+@pytest.mark.parametrize(("text", "by"), [(GROWTH, "b"), (MOMENTUM, "w")])
+def test_adjoints_that_a_long_run_kept_are_not_swept_for_again(
+    text: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = derived(text.format(n=30), by)
+    monkeypatch.setattr(running, "LONG", 10)
+    monkeypatch.setattr(derivation, "sweep", None)
+    kept = derived(text.format(n=30), by)
+    assert len(kept.backward) == len(swept.backward)
+    for a, b in zip(kept.backward, swept.backward, strict=True):
+        if isinstance(a, BackwardStep) and isinstance(b, BackwardStep):
+            assert (a.local, a.shared) == (b.local, b.shared)
+            np.testing.assert_array_equal(a.arriving, b.arriving)
+            np.testing.assert_array_equal(a.leaving, b.leaving)
+
+
+def test_the_ends_of_a_loop_are_its_first_and_last_rounds() -> None:
+    assert ends("xabababababab") == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert ends("x" + "ab" * 10) == [0, *range(1, 7), *range(15, 21)]
 
 
 def test_a_round_can_be_opened() -> None:
