@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 Action = TypeVar("Action", bound=Callable[..., None])
-COMMANDS = ("run", "eval", "explain", "fmt", "lint", "help", "ops", "check", "why", "minimize", "graph", "plot", "repl")
+COMMANDS = ("run", "eval", "explain", "fmt", "lint", "help", "ops", "check", "why", "minimize", "graph", "plot")
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Examples:\n\nndgrad eval 'x ** 2 + x' -i x=3 --grad x\n\nndgrad run samples/chain.nd --grad x"
 
