@@ -16,8 +16,11 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 Action = TypeVar("Action", bound=Callable[..., None])
-COMMANDS = ("run", "eval", "explain", "fmt", "lint", "help", "ops", "check", "why", "minimize", "graph", "plot")
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+COMMANDS = (
+    *("run", "eval", "explain", "fmt", "lint", "help", "ops"),
+    *("check", "why", "minimize", "graph", "plot", "completion"),
+)
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Examples:\n\nndgrad eval 'x ** 2 + x' -i x=3 --grad x\n\nndgrad run samples/chain.nd --grad x"
 
 
@@ -84,12 +87,27 @@ def command() -> Any:
         rich_markup_mode=markup(),
         epilog=EPILOG,
         no_args_is_help=True,
+        add_completion=False,
         pretty_exceptions_enable=False,
     )
+
+    def install(wanted: bool) -> None:
+        if wanted:
+            from ndgrad.cli.shells import install
+
+            install()
+            raise typer.Exit
 
     @app.callback()
     def ndgrad(
         version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+        install_completion: bool = typer.Option(
+            False,
+            "--install-completion",
+            help="Let this shell complete ndgrad's command lines.",
+            callback=install,
+            is_eager=True,
+        ),
     ) -> None:
         """Differentiate array programs: values, gradients, and the chain rule that made them."""
         if version:

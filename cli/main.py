@@ -24,6 +24,11 @@ def main() -> None:
     import gc
 
     gc.disable()  # a short start makes no garbage worth a collection; the run turns it on again
+    if os.environ.get("_NDGRAD_COMPLETE") in ("bash", "zsh", "fish"):
+        from ndgrad.cli.shells import answer
+
+        answer(os.environ["_NDGRAD_COMPLETE"], sys.argv[1:])
+        sys.exit(DONE)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is None:

@@ -31,7 +31,7 @@ Tangent = Annotated[
     list[str] | None,
     typer.Option(
         "--tangent",
-        metavar="NAME=VALUE",
+        metavar="NAME=NUMBER",
         help="Draw the tangent there, with its equation. Repeatable.",
         rich_help_panel=PICTURE,
         show_default=False,

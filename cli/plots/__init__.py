@@ -249,7 +249,7 @@ def _axis(text: str, count: int) -> Axis:
 
 
 def _point(text: str) -> Axis:
-    name, index, rest = _named("--tangent", text, "NAME=VALUE")
+    name, index, rest = _named("--tangent", text, "NAME=NUMBER")
     return Axis(name, index, np.array(_numbers([rest], f"--tangent {text}")))
 
 
