@@ -114,13 +114,13 @@ def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list
     title = "the factors, from the output back"
     if abs(found.share - 1) > 5e-3:
         part = f"{100 * found.share:.3g} % of it" if 0 < found.share < 1 else "against which others go"
-        title = f"the largest of the ways, {part}, from the output back"
+        title = f"the way that gives most at every step, {part}"
     steps = sorted(found.path, key=lambda s: -abs(_size(s.factor)))[:MOST_STEPS]
     shown = [step for step in found.path if step in steps]
     rows = [_step(step, program, precision) for step in shown]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     width = min(columns(), 100)
-    room = max(12, min(widths[1], width - widths[0] - widths[2] - 24))
+    room = min(widths[1], max(12, width - widths[0] - widths[2] - 24))
     lines = [f"  {paint(title, 'title')}"]
     for where, said, factor, operands in rows:
         text = said if len(said) <= room else f"{said[: room - 1]}…"
@@ -139,11 +139,13 @@ def _growth(found: Why, program: str, precision: int | None, paint: Paint) -> li
     shown = found.growth[-MOST_STEPS:]
     places = [place_of(one.span, 1, program) for one in shown]
     margin, name = max(map(len, places)), max(len(one.name) for one in shown)
+    wide = margin + name + 80 <= min(columns(), 100)
     for place, one in zip(places, shown, strict=True):
-        sizes = "  ".join(entry(size, precision or 4) for _, size in one.sizes)
-        rounds = f"   rounds {' '.join(str(i) for i, _ in one.sizes)}" if one.rounds > 1 else ""
+        chosen = one.sizes if wide else one.sizes[::2]
+        sizes = "".join(entry(size, precision or 4).rjust(11) for _, size in chosen)
+        rounds = f"   rounds {' '.join(str(i) for i, _ in chosen)}" if one.rounds > 1 else ""
         cells = paint(place.ljust(margin), "faint"), one.name.ljust(name), f"{sizes}{paint(rounds, 'faint')}"
-        lines.append(f"    {'  '.join(cells)}")
+        lines.append(f"    {'  '.join(cells[:2])}{cells[2]}")
     return lines
 
 

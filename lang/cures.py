@@ -16,6 +16,8 @@ from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
 from ndgrad.tape import Node
 
+LONGEST = 30  # characters of an argument that is repeated in a cure
+
 
 class Blamed(Frozen):
     """An operation that is to blame.
@@ -38,11 +40,12 @@ class Blamed(Frozen):
         return self.node.op.name
 
     def argument(self) -> str:
-        """The text between the brackets of `f(…)`, else the name that the operation gives its operand."""
+        """The text between the brackets of `f(…)`, … for a long one; else the name of the operand in signatures."""
         found = re.fullmatch(r"\w+\((.*)\)", self.text, re.DOTALL)
         assert self.node.op is not None
         inside = found[1] if found else self.node.op.operands[0]
-        return " ".join(inside.split())
+        argument = " ".join(inside.split())
+        return argument if len(argument) <= LONGEST else "…"
 
     @property
     def text(self) -> str:
@@ -108,7 +111,7 @@ def _root(b: Blamed) -> str | None:
 
 
 def _wrapped(text: str) -> str:
-    return text if re.fullmatch(r"[\w.]+(\(.*\)|\[.*\])?", text) else f"({text})"
+    return text if re.fullmatch(r"…|[\w.]+(\(.*\)|\[.*\])?", text) else f"({text})"
 
 
 def _is(value: float | None, number: float) -> bool:

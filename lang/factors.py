@@ -1,4 +1,4 @@
-"""What a gradient is a product of: the way from the output back to an entry that gives most of it, factor by factor."""
+"""What a gradient is a product of: the way from the output back to an entry, factor by factor, where most of it is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Step(Frozen):
 
 
 def factors(question: Question) -> tuple[tuple[Step, ...], float]:
-    """The way that gives most of a finite gradient, and how much of it that is, as a part of the whole.
+    """The way that gives most of a finite gradient at every step, and how much of the whole that is.
 
     From the output back, that operand and that entry of it are taken through which most of the change comes.
     """

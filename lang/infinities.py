@@ -46,6 +46,8 @@ def broken(question: Question, point: float) -> Iterator[Reason]:
     assert node.op is not None
     slope = question.slope(node, operand, entry)
     text = f"nan comes out of the derivative of `{question.called(node)}`"
+    if node.op.linear == "each":
+        text = "what arrives is infinite in places and multiplied by 0 here, which gives nan"
     if slope is not None and not np.isnan(slope):
         arrived = word(_arrived(question, node, operand, entry))
         text = f"{arrived} arrives here and the derivative is {word(slope)}, and {arrived} · {word(slope)} is nan"
@@ -109,7 +111,7 @@ def _blamed(question: Question, node: Node, operand: int, entry: Entry, share: A
     behind, source = origin(question, node)
     if behind is not None:
         yield behind
-        if source is node:
+        if source is node or (source is not None and source.span is not None and source.span is node.span):
             return
     assert node.op is not None
     slope = _slope(question, node, operand, entry, share)

@@ -126,7 +126,7 @@ class Question:
                 "" if p is None else names[p.id].name if p.id in names else self._text_of(p) for p in node.parents
             ]
         written += [""] * (len(node.operands) - len(written))
-        return ["" if _is_number(label) else label for label in written[: len(node.operands)]]
+        return ["" if is_number(label) else label for label in written[: len(node.operands)]]
 
     def _written(self, span: Span, node: Node) -> list[str] | None:
         key = node.op, span
@@ -194,7 +194,8 @@ def indexed(label: str, at: Entry) -> str:
     return f"{label if alone else f'({label})'}[{', '.join(map(str, at))}]"
 
 
-def _is_number(label: str) -> bool:
+def is_number(label: str) -> bool:
+    """Whether an expression is a number as it is written."""
     try:
         float(label)
     except ValueError:

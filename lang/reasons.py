@@ -32,7 +32,7 @@ class Why(Frozen):
 
     verdict   zero, nan, inf or finite; point, the value of the input there
     reasons   the operations that made it so, in the order of the run
-    path      the factors along the way that gives most of it, from the output back (where it is finite)
+    path      the factors along the way that gives most at every step, from the output back (where it is finite)
     share     how much of the value that way gives
     growth    the derivatives of the variables by the entry (where it is finite)
     """

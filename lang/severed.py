@@ -11,7 +11,7 @@ from ndgrad.lang import syntax
 from ndgrad.lang.conditions import condensed, text_of
 from ndgrad.lang.cures import COMPARED, LOSSES
 from ndgrad.lang.losses import Loss
-from ndgrad.lang.question import Question, Reason, indexed, number_at
+from ndgrad.lang.question import Question, Reason, indexed, is_number, number_at
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
 
@@ -73,7 +73,7 @@ class Severed:
         values: dict[str, float] = {}
         for label, x in loss.values:
             data = plain(x) if isinstance(x, NDArray) else x
-            if isinstance(x, (NDArray, bool, int, float)) and not label[:1].isdigit():
+            if isinstance(x, (NDArray, bool, int, float)) and not is_number(label):
                 value = number_at(data, at := self.question.at) if isinstance(x, NDArray) and x.ndim else None
                 value, at = (number_at(data, ()), ()) if value is None else (value, at)
                 if value is not None:
