@@ -241,7 +241,7 @@ class Objective:
         if self.residual and value.ndim == 0:
             raise problems.raised(problems.not_residuals(self.of))
         if not self.residual and value.size != 1:
-            shape, instead = "×".join(map(str, value.shape)), ", or take --method least-squares"
+            shape, instead = "×".join(map(str, value.shape)), "take --method least-squares"
             raise problems.raised(problems.not_one_number(self.of, "a minimum is that of one number", shape, instead))
         return made
 

@@ -566,7 +566,8 @@ def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
 
 def not_one_number(of: str, why: str, shape: str, instead: str = "") -> Diagnostic:
     """E413: an array where a minimum, or a curve, is asked for. instead: what else is possible with an array."""
-    cure = f"reduce it to one number, as in sum(r ** 2), or name another with --of{instead}"
+    another = f", name another with --of, or {instead}" if instead else ", or name another with --of"
+    cure = f"reduce it to one number, as in sum(r ** 2){another}"
     return Diagnostic("E413", f"`{of}` has the shape {shape}, and {why}", (), cure)
 
 
