@@ -18,7 +18,7 @@ from typer.main import get_command
 Action = TypeVar("Action", bound=Callable[..., None])
 COMMANDS = (
     *("run", "eval", "explain", "fmt", "lint", "help", "ops"),
-    *("check", "why", "minimize", "graph", "plot", "completion"),
+    *("check", "why", "minimize", "graph", "plot", "repl", "completion"),
 )
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Examples:\n\nndgrad eval 'x ** 2 + x' -i x=3 --grad x\n\nndgrad run samples/chain.nd --grad x"

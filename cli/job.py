@@ -30,7 +30,7 @@ class Limits(Frozen):
         """As `Program.run` takes them; the process is held to the memory at once. Stops on wrong usage."""
         from ndgrad.lang.limits import confine
 
-        memory = None if self.max_memory is None else _bytes(self.max_memory)
+        memory = None if self.max_memory is None else size_in_bytes(self.max_memory)
         confine(memory)
         watched = memory is not None or self.timeout is not None
         return {
@@ -254,7 +254,7 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _bytes(text: str) -> int:
+def size_in_bytes(text: str) -> int:
     """`500M`, `2G`, `1.5GiB`, `1000000` in bytes; the units are powers of 1024."""
     import re
 

@@ -88,7 +88,7 @@ def _answered(arguments: list[str]) -> int:
     except OSError:
         raise
     except Exception as error:
-        return _bug(error, session)
+        return bug(error, session)
 
 
 def reported(error: Error, session: Session) -> int:
@@ -102,9 +102,9 @@ def reported(error: Error, session: Session) -> int:
             show(error.diagnostics)
     except OSError:
         raise
-    except Exception as bug:
+    except Exception as other:
         sys.stderr.write(f"{error}\n")
-        return _bug(bug, session)
+        return bug(other, session)
     return error.exit_code
 
 
@@ -124,7 +124,8 @@ def _misused(error: Exception) -> int:
     return USAGE
 
 
-def _bug(error: Exception, session: Session) -> int:
+def bug(error: Exception, session: Session) -> int:
+    """Say that something is wrong with ndgrad itself; the exit code of that."""
     if session.debug:
         _traceback()
     said = str(error).splitlines()[0] if str(error) else ""

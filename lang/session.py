@@ -89,6 +89,7 @@ class Session:
         self.paths: list[tuple[Source, tuple[PathStep, ...]]] = []
         self.fixed: Fixed = {}  # values that became shapes and the like, by which there is no derivative
         self.enough = FORGET_FROM
+        self.begun: int | None = None  # what random numbers began from, where that was asked for
         if seed is not None:
             self.seed(seed)
 
@@ -97,6 +98,7 @@ class Session:
         from ndgrad.ops import random
 
         random.seed(seed)
+        self.begun = seed
 
     @property
     def names(self) -> dict[str, Any]:
@@ -267,7 +269,7 @@ class Session:
                     known = now if isinstance(now, NDArray) else array(now)
                     recorded.append((label, known))
                     made.append((label, np.array(plain(known))))
-                elif now is not None:
+                elif now is not None and isinstance(last, syntax.Evaluate):
                     made.append((label, formatted(now)))
         if recorded:
             self.last = recorded[0]

@@ -1,0 +1,58 @@
+"""From lines to pieces that can be run: the grammar says where one ends."""
+
+from __future__ import annotations
+
+from ndgrad.errors import Source
+from ndgrad.lang.parser import unfinished
+
+Piece = tuple[int, str]  # its first line, and its text
+SIGN = ":"  # what a command begins with
+
+
+class Pieces:
+    """Takes lines, gives pieces.
+
+    A block ends with the first line that cannot belong to it; with blank_ends also with an empty one, as at a prompt.
+    """
+
+    def __init__(self, blank_ends: bool) -> None:
+        self.blank_ends = blank_ends
+        self.number = 0  # lines taken
+        self.lines: list[str] = []
+        self.begun = 0  # the line that the piece began on
+        self.state: str | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether a piece has begun."""
+        return bool(self.lines)
+
+    def take(self, line: str) -> list[Piece]:
+        """The pieces that are whole with this line."""
+        self.number += 1
+        blank = not line.strip()
+        if self.lines and self.state == "block":
+            if blank:
+                return self.rest() if self.blank_ends else []
+            if not line[0].isspace() and line.split(maxsplit=1)[0].rstrip(SIGN) not in ("else", "elif"):
+                return [*self.rest(), *self._begin(line)]
+        if not self.lines:
+            return [] if blank else self._begin(line)
+        return self._add(line)
+
+    def rest(self) -> list[Piece]:
+        """What has begun, whether it is whole or not."""
+        lines, self.lines, self.state = self.lines, [], None
+        return [(self.begun, "\n".join(lines))] if lines else []
+
+    def _begin(self, line: str) -> list[Piece]:
+        self.begun = self.number
+        if line.lstrip().startswith(SIGN):
+            return [(self.number, line.strip())]
+        return self._add(line)
+
+    def _add(self, line: str) -> list[Piece]:
+        self.lines += [""] * (self.number - self.begun - len(self.lines))  # those that were blank
+        self.lines.append(line)
+        self.state = unfinished(Source("", "\n".join(self.lines)))
+        return self.rest() if self.state is None else []
