@@ -81,6 +81,7 @@ class Job(Frozen):
     limits: Limits = UNLIMITED
     is_text: bool = False
     more: Differentials = NOTHING_MORE
+    device: str | None = None
 
     @property
     def name(self) -> str:
@@ -140,6 +141,7 @@ class Job(Frozen):
             "of": self.of,
             "dtype": self.dtype,
             "bound_by": bound_by,
+            **({} if self.device is None else {"device": self.device}),
             **more,
         }
 
@@ -215,9 +217,10 @@ def asked(
     limits: Limits = UNLIMITED,
     is_text: bool = False,
     more: Differentials = NOTHING_MORE,
+    device: str | None = None,
 ) -> Job:
     """The job that a command's arguments describe. Stops on wrong usage."""
-    job = Job(program, pairs("-i", inputs), names("--grad", grad), head, of, dtype, limits, is_text, more)
+    job = Job(program, pairs("-i", inputs), names("--grad", grad), head, of, dtype, limits, is_text, more, device)
     if more.heads and (head is not None or of is not None):
         problems.usage("--head-of names its output, so --of and --head are not given with it")
     if program == "-" and not is_text:

@@ -145,6 +145,16 @@ Dtype = Annotated[
         show_default=False,
     ),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="cpu|gpu|gpu:N",
+        help="Where large arrays are, and are computed with; the CPU unless given.",
+        rich_help_panel=FILES,
+        show_default=False,
+    ),
+]
 Format = Annotated[
     Literal["table", "plain", "json", "npy", "npz", "csv", "safetensors"] | None,
     typer.Option(

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from ndgrad.cli.job import Job
 
 
+def _device(text: str | None) -> str | None:
+    """The device asked for. Stops on wrong usage."""
+    kind, colon, number = (text or "cpu").partition(":")
+    if kind not in ("cpu", "gpu") or (colon and not (kind == "gpu" and number.isdecimal())):
+        problems.usage(f"--device {text}: the devices are cpu, gpu, and gpu:N, where N counts from 0")
+    return text
+
+
 def perform(context: Any, program: str, is_text: bool = False) -> None:
     """Do what the options in the context of a command ask for. Stops on wrong usage."""
     given = context.params
@@ -38,6 +46,7 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
         Limits(given["max_steps"], given["max_memory"], given["timeout"], given["threads"]),
         is_text,
         NOTHING_MORE if more == NOTHING_MORE else more,
+        _device(given["device"]),
     )
     if given["jobs"] is not None and given["each"] is None:
         problems.usage("--jobs is for --each: there is one run")

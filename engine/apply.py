@@ -19,7 +19,7 @@ from ndgrad.memory import SHARE
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import REQUIRED, Primitive, primitive
-from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, form, tick
+from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, Remote, form, tick
 
 make = NDArray.__new__
 new_node = Lean.__new__
@@ -33,7 +33,7 @@ def plain_operand(op: Primitive, value: Any) -> Any:
     kind = value.__class__
     if kind in PLAIN_TYPES:
         return value
-    if isinstance(value, np.generic):
+    if isinstance(value, (np.generic, Remote)):
         return value
     if isinstance(value, (list, tuple)):
         try:
@@ -398,11 +398,14 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
             return deferred
     data = tuple(x._data if isinstance(x, NDArray) else plain_operand(op, x) if x is not None else None for x in given)
     parents = tuple(x._node if isinstance(x, NDArray) else None for x in given)
+    values = (data,) if op.variadic else data
+    remote = STATE.remote
     try:
-        y = op.value(PLAIN, *((data,) if op.variadic else data), *statics)
+        y = op.value(PLAIN, *values, *statics) if remote is None else remote.evaluate(op, values, statics)
     except Exception as error:
-        raise fault(op, error, (data,) if op.variadic else data, statics) from None
-    return attach(op, y, given, data, parents, statics)
+        raise fault(op, error, values, statics) from None
+    made = attach(op, y, given, data, parents, statics)
+    return made if remote is None else remote.enlarged(made)
 
 
 def _extent(values: Any) -> float:
@@ -444,7 +447,8 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
 
         return apply_batched(op, given, statics, max(x.level for x in given if _is_batch(x)))
     plainly = all(not isinstance(x, NDArray) or (x._node is None and not x.traced) for x in given)
-    if plainly or (STATE.recording is False and not STATE.traces):
+    there = STATE.remote is not None and STATE.remote.device_of(given) is not None
+    if (plainly or (STATE.recording is False and not STATE.traces)) and not there:  # on a device, operations can wait
         made = [x._data if isinstance(x, NDArray) else _as_operand(op, x, plain=True) for x in given]
         F = PLAIN
     else:
@@ -456,8 +460,11 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
         data = tuple(x._data if isinstance(x, NDArray) and not x.traced else x for x in made)
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     if isinstance(y, (tuple, list)):
-        return tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
-    return y if isinstance(y, NDArray) else new_array(y)
+        several = tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
+        return several if STATE.remote is None else STATE.remote.enlarged(several)
+    if isinstance(y, NDArray):
+        return y
+    return new_array(y) if STATE.remote is None else STATE.remote.enlarged(new_array(y))
 
 
 def _is_batch(x: Any) -> bool:

@@ -195,12 +195,15 @@ def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bo
         if y.node.saved.__class__ is Freed:
             raise problems.already_freed(y.node.saved.where)
         if head is None:
-            g: Any = np.ones(y.shape, y.dtype)
+            g: Any = np.ones(y.shape, y.dtype) if STATE.remote is None else np.broadcast_to(y.dtype.type(1), y.shape)
         else:
             shape = head.shape if isinstance(head, NDArray) else np.shape(head)
             if shape != y.shape:
                 raise problems.head_does_not_fit(shape, y.shape)
-            g = head if graph and isinstance(head, NDArray) else np.asarray(plain(head), y.dtype)
+            as_array = np.asarray if STATE.remote is None else STATE.remote.head
+            g = head if graph and isinstance(head, NDArray) else as_array(plain(head), y.dtype)
+        if STATE.remote is not None:
+            g = STATE.remote.beside(y, g)
         if graph and not isinstance(g, NDArray):
             g = new_array(g)
         if not graph and y.shape == ():
@@ -301,7 +304,7 @@ def grad(
         assert x.node is not None
         g = found[x.node.id][1] if x.node.id in found else np.zeros(x.shape, x.dtype)
         made.append(g if isinstance(g, NDArray) else new_array(g))
-        if made[-1].size * made[-1].dtype.itemsize >= STATE.defer_from:
+        if made[-1].size * made[-1].dtype.itemsize >= STATE.defer_from or STATE.remote is not None:
             enlarge(made[-1])
     if not (create_graph if retain_graph is None else retain_graph):
         _free(nodes)

@@ -1,12 +1,15 @@
-"""Where an array lives. The CPU is always there; `gpu(n)` is checked when it is first used."""
+"""Where an array lives. The CPU is always there; a GPU is looked for when it is first used."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ndgrad.errors import DeviceError, Diagnostic
 from ndgrad.frozen import Frozen
+
+if TYPE_CHECKING:
+    from ndgrad.ndarray import NDArray
 
 
 class Context(Frozen):
@@ -42,7 +45,7 @@ def cpu(device_id: int = 0) -> Context:
 
 
 def gpu(device_id: int = 0) -> Context:
-    """The GPU of that number. Putting an array there raises E701 as long as this version computes on the CPU only."""
+    """The GPU of that number. Putting an array there raises E701 to E704 where it cannot be used, with the cure."""
     return Context("gpu", device_id)
 
 
@@ -52,9 +55,20 @@ def current_context() -> Context:
 
 
 def need_cpu(context: Any) -> Context:
-    """The context if arrays can be there. E701 for a GPU."""
+    """The context if a symbol can be computed there. E701 for a GPU."""
     wanted: Context = current_context() if context is None else context
     if wanted.device_type != "cpu":
-        cure = "leave the context out, or use cpu()"
-        raise DeviceError(Diagnostic("E701", f"{wanted}: this version computes on the CPU only", help=cure))
+        cure = "leave the context out, or compute with arrays: nd.array(…, ctx=gpu(0))"
+        raise DeviceError(Diagnostic("E701", f"{wanted}: symbols are computed on the CPU only", help=cure))
     return wanted
+
+
+def placed(x: NDArray, context: Any) -> NDArray:
+    """The new array x, moved to a context: the innermost scope's unless given. E701 to E704."""
+    wanted: Context = current_context() if context is None else context
+    if wanted.device_type != "cpu":
+        from ndgrad.device.running import device_for, enlarged
+
+        x._data = device_for(wanted).put(x._data)
+        enlarged(x)
+    return x

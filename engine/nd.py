@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ndgrad import problems
 from ndgrad.aliases import alias_names, aliased, behind, renamed
-from ndgrad.context import Context, need_cpu
+from ndgrad.context import Context, placed
 from ndgrad.files import load, save
 from ndgrad.ndarray import SUPPORTED, NDArray
 from ndgrad.ndarray import array as _array
@@ -45,20 +45,17 @@ Shape = int | tuple[int, ...]
 
 def array(source_array: Any, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """A new array with a copy of the values: float32 for Python numbers and lists, else the source's dtype."""
-    need_cpu(ctx)
-    return _array(source_array, dtype)
+    return placed(_array(source_array, dtype), ctx)
 
 
 def zeros(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """Zeros of `shape`; the default float unless `dtype` says otherwise."""
-    need_cpu(ctx)
-    return NDArray(np.zeros(as_shape(shape), dtype or STATE.float_dtype))
+    return placed(NDArray(np.zeros(as_shape(shape), dtype or STATE.float_dtype)), ctx)
 
 
 def ones(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """Ones of `shape`; the default float unless `dtype` says otherwise."""
-    need_cpu(ctx)
-    return NDArray(np.ones(as_shape(shape), dtype or STATE.float_dtype))
+    return placed(NDArray(np.ones(as_shape(shape), dtype or STATE.float_dtype)), ctx)
 
 
 def empty(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
@@ -68,14 +65,12 @@ def empty(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None 
 
 def full(shape: Shape, val: float, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """`val` in every entry of `shape`."""
-    need_cpu(ctx)
-    return NDArray(np.full(as_shape(shape), val, dtype or STATE.float_dtype))
+    return placed(NDArray(np.full(as_shape(shape), val, dtype or STATE.float_dtype)), ctx)
 
 
 def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """An N×M matrix (N×N for M = 0) with ones on the k-th diagonal."""
-    need_cpu(ctx)
-    return NDArray(np.eye(N, M or None, k, dtype or STATE.float_dtype))
+    return placed(NDArray(np.eye(N, M or None, k, dtype or STATE.float_dtype)), ctx)
 
 
 def arange(
@@ -87,18 +82,16 @@ def arange(
     dtype: npt.DTypeLike | None = None,
 ) -> NDArray:
     """The numbers from start (0 if only one is given) up to, not including, stop; each `repeat` times."""
-    need_cpu(ctx)
     low, high = (0.0, start) if stop is None else (start, stop)
     kind = np.dtype(dtype) if dtype is not None else STATE.float_dtype
-    return NDArray(np.repeat(np.arange(low, high, step), repeat).astype(kind))
+    return placed(NDArray(np.repeat(np.arange(low, high, step), repeat).astype(kind)), ctx)
 
 
 def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Any = None
 ) -> NDArray:
     """`num` numbers from start to stop, evenly spaced."""
-    need_cpu(ctx)
-    return NDArray(np.linspace(start, stop, num, endpoint, dtype=dtype or STATE.float_dtype))
+    return placed(NDArray(np.linspace(start, stop, num, endpoint, dtype=dtype or STATE.float_dtype)), ctx)
 
 
 def from_numpy(ndarray: npt.NDArray[Any], zero_copy: bool = True) -> NDArray:
@@ -107,7 +100,9 @@ def from_numpy(ndarray: npt.NDArray[Any], zero_copy: bool = True) -> NDArray:
 
 
 def waitall() -> None:
-    """Return when all values exist; they do."""
+    """Return when everything that was asked of a device is done. On the CPU it is."""
+    if STATE.remote is not None:
+        STATE.remote.waitall()
 
 
 class _Linalg:

@@ -112,7 +112,7 @@ class NDArray:
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.shape))
-        return f"{np.asarray(self._data)!s}\n<NDArray {size} @cpu(0)>"
+        return f"{np.asarray(self._data)!s}\n<NDArray {size} @{self.context}>"
 
     def __iter__(self) -> Iterator[NDArray]:
         if not self.shape:
@@ -143,8 +143,9 @@ class NDArray:
             raise problems.bad_argument("attach_grad", f"there are dense gradients only, not stype={stype!r}")
         if self.dtype.kind != "f":
             raise problems.not_a_float(self.dtype)
-        self._grad = NDArray(np.zeros(self.shape, self.dtype))
-        if self._grad._data.nbytes >= STATE.defer_from:
+        zeros = np.zeros(self.shape, self.dtype) if STATE.remote is None else STATE.remote.zeros_beside(self)
+        self._grad = NDArray(zeros)
+        if zeros.nbytes >= STATE.defer_from or STATE.remote is not None:
             enlarge(self)
             enlarge(self._grad)
         if self._node is None:
@@ -255,28 +256,40 @@ class NDArray:
         """The device that holds the values."""
         from ndgrad.context import cpu
 
-        return cpu()
+        return cpu() if STATE.remote is None else STATE.remote.context_of(self)
 
     ctx = context
 
     def as_in_context(self, context: Any) -> NDArray:
-        """This array on the given device; itself if it is there. E701 where that device cannot be used."""
-        from ndgrad.context import need_cpu
+        """This array on the given device; itself if it is there. Recorded like any operation.
 
-        need_cpu(context)
-        return self
+        E701 to E704 where that device cannot be used.
+        """
+        here = self.context
+        if context.device_type == here.device_type == "cpu" or context == here:
+            return self
+        from ndgrad.ops import lookup
+
+        if context.device_type != "cpu":
+            from ndgrad.device.running import device_for
+
+            device_for(context)
+        return lookup("transfer").call(self, context, here)  # type: ignore[union-attr, no-any-return]
 
     def copyto(self, other: Any) -> NDArray:
         """Copy the values into another array (cast to its dtype), or to a device. Returns the copy."""
         if not isinstance(other, NDArray):
-            return self.as_in_context(other).copy()
+            there = self.as_in_context(other)
+            return self.copy() if there is self else there
         if other.shape != self.shape:
             raise problems.does_not_fit("copyto", "the arrays have different shapes", (self.shape, other.shape))
         other[...] = self
         return other
 
     def wait_to_read(self) -> None:
-        """Return when the values exist; they do."""
+        """Return when the values exist."""
+        if STATE.remote is not None:
+            STATE.remote.wait(self)
 
     def asscalar(self) -> Any:
         """The one entry as a Python number. E308 unless there is exactly one."""
@@ -304,7 +317,7 @@ class NDArray:
 
         made: NDArray = REGISTRY["positive"].call(self)
         if made._data is self._data:
-            made._data = np.array(self._data)
+            made._data = np.array(self._data) if STATE.remote is None else STATE.remote.own(self._data)
         return made
 
     if TYPE_CHECKING:  # put on the class by ndgrad.ops

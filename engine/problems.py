@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ndgrad.errors import Diagnostic, GradientError, InputError, LimitError, ShapeError
+from ndgrad.errors import DeviceError, Diagnostic, GradientError, InputError, LimitError, ShapeError
 
 Shape = tuple[int, ...]
 
@@ -186,3 +186,41 @@ def shown_bytes(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}" if count < 1000 * size else f"{count / size:.0f} {unit}"
     return f"{count} bytes"
+
+
+def device_full(device: str, wanted: int, used: int, free: int, total: int) -> LimitError:
+    """E502: an array that finds no room in a device's memory."""
+    message = (
+        f"{device} has no room for {shown_bytes(wanted)}: {shown_bytes(free)} of {shown_bytes(total)} are free, "
+        f"{shown_bytes(used)} are in use by this process"
+    )
+    return LimitError(Diagnostic("E502", message, help="compute it in parts, in float32, or on the CPU"))
+
+
+def no_such_device(device: str, reason: str, help: str) -> DeviceError:
+    """E701: a device that is not there."""
+    return DeviceError(Diagnostic("E701", f"{device} is not there: {reason}", help=help))
+
+
+def gpu_package_missing(device: str) -> DeviceError:
+    """E702: CuPy is not installed."""
+    cure = 'pip install "ndgrad[gpu]"'
+    return DeviceError(Diagnostic("E702", f"{device} needs the package cupy, which is not installed", help=cure))
+
+
+def no_driver(device: str) -> DeviceError:
+    """E703: a machine without a driver for NVIDIA's GPUs."""
+    cure = "install NVIDIA's driver, or leave the device out: the CPU computes the same"
+    return DeviceError(Diagnostic("E703", f"{device} cannot be used: this machine has no NVIDIA driver", help=cure))
+
+
+def wrong_cuda(device: str, reason: str, help: str) -> DeviceError:
+    """E704: a driver, CuPy and CUDA's libraries that do not go together."""
+    return DeviceError(Diagnostic("E704", f"{device} cannot be used: {reason}", help=help))
+
+
+def devices_differ(op: str, here: str, there: str) -> ShapeError:
+    """E307: operands on different devices."""
+    cure = f"copy one of them: x.as_in_context({here})"
+    message = f"`{op or 'the operation'}`: the operands are on different devices, {here} and {there}"
+    return _shape_error("E307", message, (), cure)

@@ -21,7 +21,7 @@ from ndgrad.apply import OUTPUT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE, Freed, Lean, Node, owner_of, written
+from ndgrad.tape import STATE, Freed, Lean, Node, Remote, owner_of, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
@@ -56,7 +56,10 @@ class Scattered:
             np.add.at(buffer, self.key, self.value)
 
     def dense(self) -> Any:
-        buffer = np.zeros(self.shape, self.value.dtype)
+        value = self.value
+        buffer: Any = np.zeros(self.shape, value.dtype)
+        if isinstance(value, Remote):
+            buffer = STATE.remote.device_of(value).put(buffer)
         self.add_to(buffer)
         return buffer
 
@@ -134,7 +137,7 @@ def _usable(node: Node) -> None:
         for saved in node.saved:
             if STATE.fusion is not None:
                 saved = STATE.fusion.buffer_of(saved)
-            if isinstance(saved, np.ndarray):
+            if isinstance(saved, (np.ndarray, Remote)):
                 write = written.get(id(owner_of(saved)))
                 if write is not None and write[0] > node.id:
                     place = f"line {node.span.line}" if node.span is not None else f"as operation {node.id}"
@@ -252,7 +255,8 @@ class _Sweep:
             self.rework(op, node, g if owned else g.copy())
             return
         try:
-            contributions = self.pull(op, node, g)
+            remote = STATE.remote
+            contributions = self.pull(op, node, g) if remote is None else remote.pulled(self, op, node, g)
         except np.linalg.LinAlgError as error:
             raise problems.derivative_failed(op.name, str(error)) from None
         if self.observe is not None:
@@ -317,17 +321,19 @@ class _Sweep:
         if c.__class__ is Scattered:
             if held.__class__ is Scattered:
                 held, owned = held.dense(), True
-            if not owned or held.__class__ is not ndarray:
-                held = np.array(held)
+            if not owned or not isinstance(held, (ndarray, Remote)):
+                held = np.array(held) if STATE.remote is None else STATE.remote.own(held)
             c.add_to(held)
+            entry[1:] = held, True
         elif held.__class__ is Scattered:
-            scattered, held = held, np.array(c)
+            scattered, held = held, np.array(c) if STATE.remote is None else STATE.remote.own(c)
             scattered.add_to(held)
+            entry[1:] = held, True
         elif owned and held.__class__ is ndarray and c.__class__ is ndarray:
             np.add(held, c, out=held)
         else:
             held = held + c
-        entry[1:] = held, held.__class__ is ndarray
+            entry[1:] = held, held.__class__ is ndarray
 
     def pull(self, op: Primitive, node: Node, g: Any) -> list[tuple[Node, Any]]:
         """The operation's vjp: a cotangent for each tracked operand that leads to a target."""

@@ -51,6 +51,8 @@ class State(threading.local):
     defer_from: int = _deferring(environ.get("NDGRAD_DEFER", "auto"))  # bytes of an array that is large
     threads: int | None = None  # how many threads share the tiles of large arrays, None for NDGRAD_THREADS or the cores
     fusion: Any = None  # the module `fusion.large`, for all threads, once there has been a large array
+    device: Any = None  # the device that large arrays are made on, None for the host
+    remote: Any = None  # the module `device.running`, for all threads, once an array has been on a device
 
 
 STATE = State()
@@ -249,6 +251,17 @@ _UNSET: dict[str, Any] = {
 }
 
 
+class Remote:
+    """Marks arrays whose entries are not in the host's memory: `ndgrad.device.arrays` has the one class of them."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, key: Any) -> Any: ...
+
+
 class Freed:
     """Stands in `saved` of a node whose graph a backward has released."""
 
@@ -263,9 +276,9 @@ class Freed:
 written: dict[int, tuple[int, str]] = {}
 
 
-def owner_of(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def owner_of(data: Any) -> Any:
     """The array that owns `data`'s memory."""
-    while isinstance(data.base, np.ndarray):
+    while isinstance(data.base, (np.ndarray, Remote)):
         data = data.base
     return data
 

@@ -98,6 +98,7 @@ class Program:
         train: bool = False,
         nan_check: bool = False,
         threads: int | None = None,
+        device: str | None = None,
         profile: bool = False,
     ) -> Result:
         """Run the program.
@@ -122,6 +123,7 @@ class Program:
         seed       what random numbers begin from; train, whether dropout and batch_norm train
         nan_check  stop at the first nan or infinity in a value or gradient (E801)
         threads    how many threads share operations on large arrays; NDGRAD_THREADS or the cores unless given
+        device     where large arrays are computed with: "cpu", "gpu" or "gpu:N" (E701 to E704 where that is not there)
         profile    take the time of every line, for `Result.profile`; this run then computes operations one by one
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
@@ -157,6 +159,7 @@ class Program:
             ),
             threads,
         )
+        run.device = device
         return guarded(run.go, run)
 
     def check(self, inputs: Mapping[str, Any] | None = None) -> tuple[Diagnostic, ...]:

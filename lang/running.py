@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +29,7 @@ from ndgrad.tape import STATE as ENGINE
 from ndgrad.tape import tick
 
 if TYPE_CHECKING:
+    from ndgrad.device import Traffic
     from ndgrad.fusion import Report
     from ndgrad.lang.derivation import Binding, Derivation
     from ndgrad.lang.profiling import Profile
@@ -59,6 +60,7 @@ class Result:
     path      the decisions of the run; seconds, how long it took; warnings
     operations   how many operations were recorded
     fused     what was computed in tiles, on large arrays; None where nothing was
+    traffic   what crossed to a device and back, and what ran there (with device=…), else None
     profile   the time by line of the program (with profile=True), else None
     trace     the assignments in order (with trace=True), else None
     """
@@ -86,6 +88,7 @@ class Result:
         self.grads = grads
         self.operations = 0
         self.fused: Report | None = None
+        self.traffic: Traffic | None = None
         self.profile: Profile | None = None
         self.of = of
         self.path = path
@@ -143,6 +146,7 @@ class Run:
     """One run of a program, from the values given to the result."""
 
     adjoints: Mapping[int, Any] = MappingProxyType({})  # some of a long recorded run's, by the id of the node
+    device: str | None = None  # where large arrays are computed with, the CPU for None
     visits: list[Node] | None = None  # the list that takes the nodes of the reverse sweep, if something looks at them
 
     def __init__(
@@ -185,14 +189,16 @@ class Run:
 
     def go(self) -> Result:
         """Run, and differentiate. A recorded run follows all float inputs, as far as operations let it."""
-        with shared(self.threads):
+        with shared(self.threads), _placed(self.device) as traffic:
             try:
-                return self.once()
+                made = self.once()
             except GradientError:
                 if not self.follow:
                     raise
                 self.follow = False
-                return self.once()
+                made = self.once()
+            made.traffic = traffic()
+            return made
 
     def once(self) -> Result:
         start = perf_counter()
@@ -508,6 +514,7 @@ class Run:
             seed=self.asked.seed,
             train=self.asked.train,
             threads=self.threads,
+            device=self.device,
         )
 
     def derive(
@@ -579,6 +586,18 @@ def _output(value: Any, span: Span) -> NDArray:
         made: NDArray = operand(value, "output", span)
         return made
     raise problems.raised(problems.not_shown(span, described(value)))
+
+
+@contextmanager
+def _placed(device: str | None) -> Iterator[Callable[[], Traffic | None]]:
+    """Large arrays are made on the device meanwhile; gives what says what crossed over. E701 to E704."""
+    if device is None or device == "cpu":
+        yield lambda: None
+        return
+    from ndgrad.device import computing_on
+
+    with computing_on(device) as traffic:
+        yield traffic
 
 
 def _begin_counting() -> Report | None:

@@ -21,6 +21,7 @@ def run(
     inputs: options.Inputs = None,
     each: options.Each = None,
     dtype: options.Dtype = None,
+    device: options.Device = None,
     seed: options.Seed = None,
     train: options.Train = False,
     grad: options.Grad = None,

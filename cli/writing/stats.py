@@ -19,6 +19,10 @@ def of(result: Result) -> dict[str, Any]:
         made["fused"] = {
             name: getattr(result.fused, name) for name in ("groups", "operations", "passes", "tiles", "threads")
         }
+    if result.traffic is not None:
+        traffic = result.traffic
+        counted = ("device", "kernels", "compiled", "sent", "sent_bytes", "received", "received_bytes")
+        made["device"] = {name: getattr(traffic, name) for name in counted} | {"on_host": dict(traffic.on_host)}
     try:
         import resource
     except ImportError:  # Windows does not say
@@ -34,9 +38,24 @@ def text(result: Result) -> str:
     said = f"{found['seconds'] * 1e3:,.1f} ms · {found['operations']:,} operations recorded"
     if "fused" in found:
         said += " · " + fused(found["fused"])
+    if "device" in found:
+        said += " · " + crossed(found["device"])
     if "peak_memory" in found:
         said += f" · {found['peak_memory'] / (1 << 20):,.0f} MiB in use at most"
     return said
+
+
+def crossed(found: dict[str, Any]) -> str:
+    """`gpu(0): 3 kernels, 2 of them new · 1 array sent (8 MiB), 2 read back (8 MiB) · on the host: sinc`."""
+
+    def arrays(count: int, how: str, size: int) -> str:
+        return f"{count:,} {'array' if count == 1 else 'arrays'} {how} ({size / (1 << 20):,.1f} MiB)"
+
+    kernels = f"{found['kernels']:,} kernel{'s' if found['kernels'] != 1 else ''}, {found['compiled']:,} of them new"
+    sent = arrays(found["sent"], "sent", found["sent_bytes"])
+    said = f"{found['device']}: {kernels} · {sent}, {found['received']:,} read back"
+    hosted = ", ".join(f"{name} ({count:,} times)" if count > 1 else name for name, count in found["on_host"].items())
+    return said + (f" · computed on the host, for want of a function there: {hosted}" if hosted else "")
 
 
 def fused(found: dict[str, int]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from ndgrad.fusion.lazy import BROADCAST, CAST, PATCH, REDUCE, SMALL, VIEW, WHERE, Lazy, Shape, computed
 from ndgrad.fusion.report import COUNTS
 from ndgrad.fusion.schedule import Pass
+from ndgrad.tape import STATE, Remote
 
 LOCK = threading.RLock()
 
@@ -80,7 +81,9 @@ def compute(targets: Sequence[Lazy], into: dict[int, np.ndarray[Any, Any]] | Non
         if not order:
             return
         COUNTS.groups += 1
-        for outputs in _passes(order, {id(x) for x in targets}):
+        device = None if STATE.remote is None else STATE.remote.among(order)
+        alone = None if device is None else STATE.remote.alone
+        for outputs in _passes(order, {id(x) for x in targets}, alone):
             first = outputs[0]
             if first.op is VIEW:
                 for x in outputs:
@@ -88,11 +91,14 @@ def compute(targets: Sequence[Lazy], into: dict[int, np.ndarray[Any, Any]] | Non
             elif first.op is BROADCAST:
                 for x in outputs:
                     x.settle(np.broadcast_to(x.args[0].known, x.shape))
-            elif math.prod(domain_of(first)) < SMALL:
+            elif alone is not None and alone(first):
+                for x in outputs:
+                    _at_once(x)
+            elif device is None and math.prod(domain_of(first)) < SMALL:
                 for x in pending(outputs):
                     _at_once(x)
             else:
-                Pass(domain_of(first), outputs).run(into or {})
+                Pass(domain_of(first), outputs, device).run(into or {})
 
 
 def _at_once(x: Lazy) -> None:
@@ -112,7 +118,7 @@ def _at_once(x: Lazy) -> None:
             made = np.broadcast_to(args[0], x.shape)
         else:
             made = x.op(*args)
-    x.settle(np.asarray(made)[()])
+    x.settle(made if isinstance(made, Remote) else np.asarray(made)[()])
 
 
 def domain_of(x: Lazy) -> Shape:
@@ -120,8 +126,8 @@ def domain_of(x: Lazy) -> Shape:
     return x.args[0].shape if x.op is REDUCE else x.shape
 
 
-def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
-    """The values to store, pass by pass."""
+def _passes(order: list[Lazy], wanted: set[int], alone: Callable[[Lazy], bool] | None = None) -> list[list[Lazy]]:
+    """The values to store, pass by pass. alone: whether an operation is done by itself, of stored operands."""
     level: dict[int, int] = {}
     weight: dict[int, int] = {}
     stored: dict[int, Lazy] = {}
@@ -129,7 +135,7 @@ def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
     for x in order:
         op, key = x.op, id(x)
         at, cost = 0, 1 if op in CHEAP else COSTLY
-        apart = op is VIEW or op is BROADCAST
+        apart = op is VIEW or op is BROADCAST or (alone is not None and alone(x))
         domain = domain_of(x)
         for a in x.args:
             if a.__class__ is not Lazy:
@@ -139,7 +145,7 @@ def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
             if a.known is not None:
                 continue
             below = level[id(a)]
-            if apart or a.op is REDUCE or a.op is VIEW or a.shape != domain:
+            if apart or a.op is REDUCE or a.op is VIEW or a.shape != domain or (alone is not None and alone(a)):
                 stored[id(a)] = a
                 below += 1
                 several = True
@@ -157,11 +163,17 @@ def _passes(order: list[Lazy], wanted: set[int]) -> list[list[Lazy]]:
                 key = id(a)
                 if key in level and level[key] < level[id(x)] and key not in stored and weight[key] == WORTH_STORING:
                     stored[key] = a
-    elif len({domain_of(x) for x in stored.values()}) == 1 and all(x.op is not BROADCAST for x in stored.values()):
+    elif (
+        len({domain_of(x) for x in stored.values()}) == 1
+        and all(x.op is not BROADCAST for x in stored.values())
+        and (alone is None or not any(map(alone, stored.values())))
+    ):
         return [list(stored.values())]
     groups: dict[Any, list[Lazy]] = {}
     for x in order:
         if id(x) in stored:
-            kind = x.op if x.op is VIEW or x.op is BROADCAST else domain_of(x)
+            kind: Any = x.op if x.op is VIEW or x.op is BROADCAST else domain_of(x)
+            if alone is not None and alone(x):
+                kind = "alone"
             groups.setdefault((level[id(x)], str(kind)), []).append(x)
     return [groups[key] for key in sorted(groups)]

@@ -20,7 +20,7 @@ from ndgrad.fusion.lazy import Lazy, before_write, computed, lifted, source
 from ndgrad.namespace import PLAIN
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import KEEPING, STATE, Node
+from ndgrad.tape import KEEPING, STATE, Node, Remote
 
 _DATA: Any = NDArray.__dict__["_data"]  # the slot itself, in which a Large holds its Lazy
 # Operations that are not elementwise and yet can wait.
@@ -108,8 +108,13 @@ def large(values: Any, node: Node | None = None) -> NDArray:
 
 def enlarge(x: NDArray) -> None:
     """Make a plain NDArray a Large, in place, if operations on arrays like it can wait."""
+    if x.__class__ is not NDArray:
+        return
     value = x._data
-    if x.__class__ is NDArray and value.dtype in DTYPES and isinstance(value, np.ndarray):
+    if STATE.device is not None and value.__class__ is np.ndarray and value.nbytes >= STATE.defer_from:
+        value = STATE.device.put(value)
+    waits = value.dtype in DTYPES and isinstance(value, np.ndarray) and value.nbytes >= STATE.defer_from
+    if waits or isinstance(value, Remote):
         x.__class__ = Large
         x._data = value
 
@@ -133,7 +138,8 @@ def defer(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]) -> An
         return NotImplemented
     operands = tuple(data)
     try:
-        y = op.value(PLAIN, *operands, *statics)
+        remote = STATE.remote
+        y = op.value(PLAIN, *operands, *statics) if remote is None else remote.evaluate(op, operands, statics)
     except Exception as error:
         raise fault(op, error, tuple(map(_shadow, operands)), statics) from None
     if any(y is x for x in operands):  # x·1: an array of its own all the same, since it may be written to
@@ -180,6 +186,10 @@ def settled(found: dict[int, tuple[Node, Any]], arrays: Sequence[NDArray], store
     flags: list[Any] = []
     for key, (node, g) in list(found.items()):
         lazy = g.lazy if g.__class__ is Large else g
+        if isinstance(lazy, Remote):
+            flags.append(np.all(np.isfinite(lifted(lazy))))
+            wanted.append(flags[-1])
+            continue
         if lazy.__class__ is not Lazy:
             finite = finite and bool(np.isfinite(plain(g)).all())
             continue

@@ -28,7 +28,7 @@ from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
-from ndgrad.tape import STATE, owner_of
+from ndgrad.tape import STATE, Remote, owner_of
 
 CAST, WHERE, PATCH, REDUCE, BROADCAST, VIEW = "cast", "where", "patch", "reduce", "broadcast", "view"
 # Operands with fewer entries are copied rather than watched for writes, and operations on them are done at once.
@@ -120,7 +120,7 @@ class Lazy:
         self.op = None
         self.args = ()
         self.extent = 0
-        if value.__class__ is np.ndarray and value.size >= SMALL:
+        if (value.__class__ is np.ndarray and value.size >= SMALL) or isinstance(value, Remote):
             sources[id(self)] = self
 
     def __repr__(self) -> str:
@@ -206,7 +206,8 @@ class Lazy:
         return reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def copy(self) -> Any:
-        return np.array(self.compute())
+        value = self.compute()
+        return value.copy() if isinstance(value, Remote) else np.array(value)
 
     def item(self) -> Any:
         return self.compute().item()
@@ -341,6 +342,9 @@ def lifted(x: Any) -> Any:
     """An operand as expressions take it: a Lazy, or a plain number as it is."""
     if x.__class__ is Lazy:
         return x
+    if isinstance(x, Remote):
+        once = x.size > 1 and not any(x.strides)
+        return broadcast(source(x[(0,) * x.ndim]), x.shape) if once else source(x)
     if not isinstance(x, np.ndarray):
         return x if isinstance(x, (np.generic, bool, int, float)) else lifted(np.asarray(x))
     if not x.ndim:
@@ -365,7 +369,7 @@ def before_write(data: np.ndarray[Any, Any]) -> None:
         x.holders = None
         if getrefcount(x) > 3:  # more than this loop knows it
             x.original = x.known
-            x.known = np.array(x.known)
+            x.known = x.known.copy() if isinstance(x.known, Remote) else np.array(x.known)
 
 
 # Making expressions
@@ -411,7 +415,7 @@ def broadcast(x: Any, shape: Shape) -> Any:
 def cast(x: Any, dtype: np.dtype[Any]) -> Any:
     if x.dtype == dtype:
         return x
-    if x.__class__ is not Lazy or (x.known is not None and x.size < SMALL):
+    if x.__class__ is not Lazy or _is_small(x):
         return _again(computed(x).astype(dtype))
     return Lazy(CAST, (x,), None, x.shape, dtype)
 
@@ -470,7 +474,8 @@ def _joint(shapes: list[Shape]) -> Shape:
 
 
 def _is_small(x: Lazy) -> bool:
-    return x.known is not None and x.size < SMALL
+    """Whether x is computed, small, and on the host."""
+    return x.known is not None and x.size < SMALL and not isinstance(x.known, Remote)
 
 
 def _is_one(x: Any) -> bool:
@@ -478,7 +483,7 @@ def _is_one(x: Any) -> bool:
     x = _inner(x)
     if x.__class__ is not Lazy:
         return bool(x == 1)
-    return not x.shape and x.known is not None and bool(x.known == 1)
+    return not x.shape and _is_small(x) and bool(x.known == 1)
 
 
 def _whole_power(x: Any, n: float) -> Any:
@@ -508,7 +513,7 @@ def select(condition: Any, a: Any, b: Any) -> Any:
     shape = _joint([_shape_of(x) for x in (test, *values)])
     if test.__class__ is not Lazy:
         return broadcast(values[0] if test else values[1], shape)
-    if _inner(test).size < SMALL and _inner(test).known is not None and not _inner(test).shape:
+    if _is_small(_inner(test)) and not _inner(test).shape:
         return broadcast(values[0] if _inner(test).known else values[1], shape)
     return elementwise(WHERE, (test, *values), (BOOL, dtype, dtype, dtype), shape)
 
@@ -556,7 +561,8 @@ def reduced(ufunc: np.ufunc, x: Any, axis: Any = None, keepdims: bool = False) -
     kept = tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
     left = kept if keepdims else tuple([n for i, n in enumerate(x.shape) if i not in axes])
     if 0 in x.shape or dtype.char not in "fdl?" or x.dtype.kind == "u":
-        return source(np.asarray(ufunc.reduce(computed(x), axis=axes, keepdims=keepdims))[()])
+        made = ufunc.reduce(computed(x), axis=axes, keepdims=keepdims)
+        return source(made if isinstance(made, Remote) else np.asarray(made)[()])
     inner = _inner(x)
     if not axes:
         return x

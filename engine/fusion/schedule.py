@@ -18,6 +18,7 @@ import numpy as np
 
 from ndgrad.fusion.lazy import BROADCAST, PATCH, REDUCE, REDUCTIONS, WHERE, Lazy, Shape
 from ndgrad.fusion.report import COUNTS
+from ndgrad.tape import Remote
 
 
 class Instruction:
@@ -69,10 +70,12 @@ class Pass:
 
     inputs   arrays (or scalars) that are read      constants  numbers of the program
     stores   the outputs of the domain's shape      sums       the reductions
+    device   where it runs, None for the host
     """
 
-    def __init__(self, domain: Shape, outputs: list[Lazy]) -> None:
+    def __init__(self, domain: Shape, outputs: list[Lazy], device: Any = None) -> None:
         self.domain = domain
+        self.device = device
         self.inputs: list[Any] = []
         self.constants: list[Any] = []
         self.stores: list[Lazy] = []
@@ -148,9 +151,12 @@ class Pass:
 
     def run(self, into: dict[int, np.ndarray[Any, Any]]) -> None:
         """Compute the outputs; they have their values afterwards."""
-        from ndgrad.fusion.tiles import run
+        if self.device is not None:
+            self.device.compute(self, into)
+        else:
+            from ndgrad.fusion.tiles import run
 
-        run(self, into)
+            run(self, {key: buffer for key, buffer in into.items() if not isinstance(buffer, Remote)})
         for x, same in self.copies:
             x.settle(same.known)
 

@@ -6,23 +6,50 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad.apply import general
+from ndgrad.namespace import plain as plain_function
 from ndgrad.ndarray import plain
 from ndgrad.primitive import NoDerivative, Unknown, primitive
+from ndgrad.tape import STATE, Remote
 
 stop_gradient = primitive(
     "stop_gradient",
-    value=lambda F, x: np.array(x)[()],
+    value=lambda F, x: x.copy() if isinstance(x, Remote) else np.array(x)[()],
     vjps=[NoDerivative("stopped on purpose")],
     shape=lambda x: x,
     example="stop_gradient([1, 2]) -> [1, 2]",
 )
 detach = primitive(
     "detach",
-    value=lambda F, x: np.array(x)[()],
+    value=lambda F, x: x.copy() if isinstance(x, Remote) else np.array(x)[()],
     vjps=[NoDerivative("stopped on purpose")],
     shape=lambda x: x,
     example="detach([1, 2]) -> [1, 2]",
 )
+
+
+@plain_function
+def transfer(x: Any, to: Any, back: Any) -> Any:
+    """A plain array, copied to another device."""
+    if to.device_type == "cpu" and STATE.remote is None:
+        return x
+    from ndgrad.device.running import moved
+
+    return moved(x, to)
+
+
+# A copy on another device: `to` and `back` are contexts.
+_transfer = primitive(
+    "transfer",
+    value=lambda F, x, to, back: F.transfer(x, to, back),
+    vjps=[lambda F, g, to, back: F.transfer(g, back, to)],
+    linear="jointly",
+    routes=True,
+    shape=lambda x, to, back: x,
+    written="{x}",
+    internal=True,
+)
+_transfer.call = lambda *args, **named: general(_transfer, args, named)
 
 
 def _pulled(F: Any, g: Any, y: Any, arrays: Any, rule: Any) -> Any:

@@ -54,7 +54,7 @@ INTERNAL = {
     "indexing": "scatter scattered written",
     "einsum": "einsum_of",
     "networks": "convolve_full fold windows",
-    "custom": "custom_call",
+    "custom": "custom_call transfer",
 }
 
 # Functions over plain arrays that rules and values use and NumPy does not have.
@@ -67,4 +67,5 @@ PLAIN_FUNCTIONS = {
     "scans": "last_records linear_scan",
     "indexing": "index_plain last_written scatter scattered update_plain",
     "matrices": "matrix_exponential",
+    "custom": "transfer",
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from ndgrad.namespace import plain
 from ndgrad.primitive import Kink, elementwise
+from ndgrad.tape import STATE
 
 
 def _scipy(name: str) -> Callable[..., Any]:
@@ -21,6 +22,10 @@ def _scipy(name: str) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         import scipy.special
 
+        if STATE.remote is not None:
+            made = STATE.remote.special(name, args)
+            if made is not NotImplemented:
+                return made
         return getattr(scipy.special, name)(*args)
 
     call.__name__ = name

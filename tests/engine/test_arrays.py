@@ -250,7 +250,7 @@ def test_mxnets_names_and_meanings() -> None:
     ("provoke", "code"),
     [
         (lambda: nd.elemwise_add(nd.ones((2,)), nd.ones((1,))), "E304"),
-        (lambda: nd.array([1.0], ctx=mx.gpu(0)), "E701"),
+        (lambda: nd.array([1.0], ctx=mx.Context("npu")), "E701"),
         (lambda: nd.array([1.0]).attach_grad(stype="row_sparse"), "E307"),
         (lambda: nd.array([1.0]).attach_grad("replace"), "E307"),
         (lambda: nd.ones((2,)).asscalar(), "E308"),

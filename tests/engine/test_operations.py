@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ndgrad import autograd, namespace, nd
+from ndgrad import autograd, cpu, namespace, nd
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import load_all, names
 from ndgrad.ops.homes import HOMES, INTERNAL, PLAIN_FUNCTIONS
@@ -181,6 +181,7 @@ CASES: dict[str, list[tuple[list[Any], dict[str, Any]]]] = {
     "eigh": [([SPD(3, 3)], {})],
     "eigvalsh": [([SPD(3, 3)], {})],
     "custom_call": [],
+    "transfer": [([(3,)], {"to": cpu(), "back": cpu()})],
     "expm": [([(3, 3)], {}), ([(2, 2, 2)], {})],
     "matrix_power": [*(([SPD(2, 2)], {"n": n}) for n in (0, 1, 3, -2))],
     "windows": [([(2, 5)], {"size": (2,), "stride": (2,), "dilation": (1,)})],
