@@ -25,6 +25,7 @@ class Limits(Frozen):
     max_memory: str | None = None
     timeout: float | None = None
     threads: int | None = None
+    memory: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """As `Program.run` takes them; the process is held to the memory at once. Stops on wrong usage."""
@@ -38,6 +39,7 @@ class Limits(Frozen):
             **({} if memory is None else {"max_memory": memory}),
             **({} if self.timeout is None else {"timeout": self.timeout}),
             **({} if self.threads is None else {"threads": self.threads}),
+            **({} if self.memory is None else {"memory": size_in_bytes(self.memory, "--memory")}),
             **({"abandon": _abandoned()} if watched else {}),
         }
 
@@ -257,14 +259,14 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def size_in_bytes(text: str) -> int:
+def size_in_bytes(text: str, option: str = "--max-memory") -> int:
     """`500M`, `2G`, `1.5GiB`, `1000000` in bytes; the units are powers of 1024."""
     import re
 
     found = re.fullmatch(r"\s*(\d+\.?\d*)\s*([kmgt]?)(?:i?b)?\s*", text, re.IGNORECASE)
     size = 0 if found is None else int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
     if not size:
-        problems.usage(f"--max-memory {text}: a size is a number of bytes, or one with a unit: 500M, 2G")
+        problems.usage(f"{option} {text}: a size is a number of bytes, or one with a unit: 500M, 2G")
     return size
 
 

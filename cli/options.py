@@ -259,6 +259,16 @@ MaxSteps = Annotated[
         show_default=False,
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Keep about so much of long loops for the gradient (100M), and compute the rest again.",
+        rich_help_panel=LIMITS,
+        show_default=False,
+    ),
+]
 MaxMemory = Annotated[
     str | None,
     typer.Option(

@@ -43,7 +43,7 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
         given["head"],
         given["of"],
         given["dtype"],
-        Limits(given["max_steps"], given["max_memory"], given["timeout"], given["threads"]),
+        Limits(given["max_steps"], given["max_memory"], given["timeout"], given["threads"], given["memory"]),
         is_text,
         NOTHING_MORE if more == NOTHING_MORE else more,
         _device(given["device"]),

@@ -556,3 +556,14 @@ OUTPUT = primitive(
     shape=lambda x, index: x,
     internal=True,
 )
+
+# Marks operations that were not kept: `rerun.again()` records them anew and gives the values that came out.
+SEGMENT = primitive(
+    "segment",
+    value=lambda F, x, rerun: x,
+    vjps=[lambda g: g],
+    linear="jointly",
+    routes=True,
+    shape=lambda x, rerun: x,
+    internal=True,
+)

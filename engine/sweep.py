@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.apply import OUTPUT, output
+from ndgrad.apply import OUTPUT, SEGMENT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
@@ -144,6 +144,13 @@ def _usable(node: Node) -> None:
                     raise problems.overwritten(node.op.name, place, f"at {write[1]}")
 
 
+class _Unheld(list[Node]):
+    """Takes nodes and does not keep them."""
+
+    def append(self, node: Node) -> None:
+        return
+
+
 class _Sweep:
     """One walk. `careful` carries the reached entries along.
 
@@ -188,12 +195,12 @@ class _Sweep:
             if collecting:
                 gc.enable()
 
-    def walk(self) -> None:
-        """Down the ids. They are dense where a program was recorded at a stretch; gaps are jumped over."""
+    def walk(self, floor: int = 0) -> None:
+        """Down the ids to `floor`. They are dense where a program was recorded at a stretch; gaps are jumped over."""
         bars = self.bars
         at = max(bars, default=0)
         missed = 0
-        while bars:
+        while bars and at >= floor:
             if at not in bars:
                 at -= 1
                 missed += 1
@@ -247,6 +254,9 @@ class _Sweep:
         if op is OUTPUT:
             self.hand_over(node, g)
             return
+        if op is SEGMENT:
+            self.rerun(node, g)
+            return
         if op.back is None and op.straight:
             op.warm()
         if g.__class__ is Scattered:
@@ -287,8 +297,26 @@ class _Sweep:
         if main.id not in self.bars:
             self.bars[main.id] = [main, [None] * main.shape[0], False]
         parts = self.bars[main.id][1]
-        at, g = node.statics[0], _unmasked(g)
+        at = node.statics[0]
+        if main.op is SEGMENT:  # which entries are reached matters within it
+            parts[at] = g if parts[at] is None else _joined(parts[at], g)
+            return
+        g = _unmasked(g)
         parts[at] = g if parts[at] is None else parts[at] + g
+
+    def rerun(self, node: Node, parts: list[Any]) -> None:
+        """Record again what a segment did, and walk through that; its nodes are younger than all that waits."""
+        floor = tick()
+        tick()
+        ends = [y.node for y in node.statics[0].again()]
+        visited, self.visited = self.visited, _Unheld()
+        for end, g in zip(ends, parts, strict=True):
+            if g is not None and end is not None and end.id >= self.oldest:
+                self.add(end, g)
+        parts.clear()
+        del ends, end, g  # what the walk has passed is to go
+        self.walk(floor)
+        self.visited = visited
 
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""

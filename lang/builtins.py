@@ -59,15 +59,15 @@ def _len(span: Span, state: Any, value: Any) -> int:
 def _zip(span: Span, state: Any, *parts: Any) -> Lazy:
     shortest = min((length(part, span) for part in parts), default=0)
 
-    def start() -> Iterator[Any]:
-        return zip(*[iter(rows(part, span)) for part in parts], strict=False)
+    def start(first: int) -> Iterator[Any]:
+        return zip(*[iter(rows(part, span, first)) for part in parts], strict=False)
 
     return Lazy(shortest, start)
 
 
 def _enumerate(span: Span, state: Any, value: Any, first: Any = 0) -> Lazy:
     begin = whole(first, "enumerate", span)
-    return Lazy(length(value, span), lambda: enumerate(rows(value, span), begin))
+    return Lazy(length(value, span), lambda at: enumerate(rows(value, span, at), begin + at))
 
 
 def _print(span: Span, state: Any, *values: Any) -> None:

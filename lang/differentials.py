@@ -90,6 +90,7 @@ class Again:
             random.generator().bit_generator.state = self.draws
         given = {**self.first.given, **self.points, **moved}
         state = State(given, frozenset(), run.max_steps, _nowhere, run.bound_by, traced=False)
+        state.budget = run.budget
         self.watch.state = state
         frame, scope = run.evaluate(state, given, ())
         outputs = run.outputs(state, frame, scope)

@@ -5,7 +5,8 @@ A statement gives None, or the signal that leaves the blocks around it: BREAK, C
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ndgrad.errors import Span
@@ -322,22 +323,29 @@ class Compiler(Expressions):
         condition, body = compile_condition(self, node.condition), self.block(node.body)
         span = node.condition.span
 
-        def run(f: Frame) -> Any:
+        def rounds(f: Frame, at: int) -> Iterator[Any]:
             state = f[STATE]
-            rounds = 0
-            signal = None
             while True:
                 taken, compared = condition(f)
                 if not taken:
                     break
                 state.steps -= 1
                 if state.steps < 0:
-                    raise stop(state, span, f"after {rounds} rounds of this loop: {text_of(compared)}")
-                rounds += 1
+                    raise stop(state, span, f"after {at} rounds of this loop: {text_of(compared)}")
+                at += 1
                 signal = body(f)
                 if signal is BREAK or signal is RETURN:
-                    break
-            state.path.note(span, "while", rounds > 0, compared, rounds)
+                    state.path.note(span, "while", True, compared, at)
+                    yield signal
+                    return
+                yield None
+            state.path.note(span, "while", at > 0, compared, at)
+
+        def run(f: Frame) -> Any:
+            budget = f[STATE].budget
+            signal = None
+            for signal in rounds(f, 0) if budget is None else budget.over(partial(rounds, f), f, span):  # noqa: B007
+                pass
             return RETURN if signal is RETURN else None
 
         return run
@@ -346,20 +354,27 @@ class Compiler(Expressions):
         iterable, place = self.compile(node.iterable), node.iterable.span
         store, body = self.store(node.target, place, condensed(place.text)), self.block(node.body)
 
-        def run(f: Frame) -> Any:
+        def rounds(f: Frame, values: Any, at: int) -> Iterator[Any]:
             state = f[STATE]
-            for value in rows(iterable(f), place):
+            for value in rows(values, place, at):
                 state.steps -= 1
                 if state.steps < 0:
                     raise stop(state, place)
                 store(f, value)
                 signal = body(f)
-                if signal is not None:
-                    if signal is BREAK:
-                        break
-                    if signal is RETURN:
-                        return signal
-            return None
+                if signal is BREAK or signal is RETURN:
+                    yield signal
+                    return
+                yield None
+
+        def run(f: Frame) -> Any:
+            values = iterable(f)
+            budget = f[STATE].budget
+            turns = rounds(f, values, 0) if budget is None else budget.over(partial(rounds, f, values), f, place)
+            signal = None
+            for signal in turns:  # noqa: B007
+                pass
+            return RETURN if signal is RETURN else None
 
         return run
 

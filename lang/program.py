@@ -97,6 +97,7 @@ class Program:
         seed: int | None = None,
         train: bool = False,
         nan_check: bool = False,
+        memory: int | None = None,
         threads: int | None = None,
         device: str | None = None,
         profile: bool = False,
@@ -122,6 +123,7 @@ class Program:
         hvp        directions by name, for the Hessian by all these names times them
         seed       what random numbers begin from; train, whether dropout and batch_norm train
         nan_check  stop at the first nan or infinity in a value or gradient (E801)
+        memory     bytes, about, that rounds of loops may keep for gradients; what is beyond is computed again
         threads    how many threads share operations on large arrays; NDGRAD_THREADS or the cores unless given
         device     where large arrays are computed with: "cpu", "gpu" or "gpu:N" (E701 to E704 where that is not there)
         profile    take the time of every line, for `Result.profile`; this run then computes operations one by one
@@ -156,6 +158,7 @@ class Program:
                 seed,
                 train,
                 nan_check,
+                memory,
             ),
             threads,
         )

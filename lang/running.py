@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ndgrad.lang.derivation import Binding, Derivation
     from ndgrad.lang.profiling import Profile
     from ndgrad.lang.program import Program
+    from ndgrad.lang.segments import Budget, Recomputed
     from ndgrad.lang.values import Run as Closure
     from ndgrad.tape import Node
 
@@ -60,6 +61,7 @@ class Result:
     path      the decisions of the run; seconds, how long it took; warnings
     operations   how many operations were recorded
     fused     what was computed in tiles, on large arrays; None where nothing was
+    recomputed   what was not kept but computed again (with memory=…), else None
     traffic   what crossed to a device and back, and what ran there (with device=…), else None
     profile   the time by line of the program (with profile=True), else None
     trace     the assignments in order (with trace=True), else None
@@ -89,6 +91,7 @@ class Result:
         self.operations = 0
         self.fused: Report | None = None
         self.traffic: Traffic | None = None
+        self.recomputed: Recomputed | None = None
         self.profile: Profile | None = None
         self.of = of
         self.path = path
@@ -130,6 +133,7 @@ class Asked(Frozen):
     seed: int | None = None
     train: bool = False
     nan_check: bool = False
+    memory: int | None = None
 
     @property
     def again(self) -> bool:
@@ -145,6 +149,7 @@ Head = tuple[str, NDArray, Any, Span | None]  # the name of what is differentiat
 class Run:
     """One run of a program, from the values given to the result."""
 
+    budget: Budget | None = None
     adjoints: Mapping[int, Any] = MappingProxyType({})  # some of a long recorded run's, by the id of the node
     device: str | None = None  # where large arrays are computed with, the CPU for None
     visits: list[Node] | None = None  # the list that takes the nodes of the reverse sweep, if something looks at them
@@ -226,6 +231,7 @@ class Run:
             self.check_finite("the input", given)
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
             state.follow = self.follow
+            self.budget = state.budget = self.budgeted()
             watch = Watch(state, self.timeout, self.max_memory, self.abandon)
             scopes.enter_context(watch)
             frame, scope = self.evaluate(state, given, wanted)
@@ -278,6 +284,7 @@ class Run:
         if self.trace and y is not None:
             made.recorded = Recorded(of or "", y, head, tuple((name, value) for name, (value, _) in outputs.items()))
         made.fused = _counted(fused)
+        made.recomputed = None if self.budget is None else self.budget.report()
         return made
 
     # Before
@@ -326,6 +333,14 @@ class Run:
         if declared is not None:
             return declared.startswith("float")
         return value is None or value.dtype.kind == "f"
+
+    def budgeted(self) -> Budget | None:
+        """What holds recorded loops to the memory asked for. A traced run keeps everything."""
+        if self.asked.memory is None or self.trace:
+            return None
+        from ndgrad.lang.segments import Budget
+
+        return Budget(self.asked.memory)
 
     def draws(self) -> Any:
         """What the random numbers of the run begin from, where it has to be known."""

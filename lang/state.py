@@ -20,12 +20,14 @@ class State:
     last         names and values of the last statement, where there is no output
     sizes        what the names in the shapes of inputs stand for, with the place
     follow       whether every float input is tracked, so that the record tells how all values were made
+    budget       how much recorded loops may keep (`segments.Budget`), None for any
     bindings     (name, number, value, span, text) of every assignment, if they are recorded
     """
 
     __slots__ = (
         "bindings",
         "bound_by",
+        "budget",
         "depth",
         "follow",
         "given",
@@ -58,6 +60,7 @@ class State:
         self.show = show
         self.bound_by = bound_by
         self.depth = 0
+        self.budget: Any = None
         self.follow = traced
         self.inputs: dict[str, NDArray] = {}
         self.outputs: dict[str, tuple[Any, Span]] = {}

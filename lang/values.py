@@ -80,7 +80,7 @@ class Lazy:
 
     __slots__ = ("length", "start")
 
-    def __init__(self, length: int, start: Callable[[], Iterator[Any]]) -> None:
+    def __init__(self, length: int, start: Callable[[int], Iterator[Any]]) -> None:
         self.length = length
         self.start = start
 
@@ -239,22 +239,22 @@ def whole(value: Any, name: str, span: Span) -> int:
     raise problems.raised(problems.not_an_integer(span, name, described(value)))
 
 
-def rows(value: Any, span: Span) -> Any:
-    """What a loop over `value` runs through. E311."""
+def rows(value: Any, span: Span, first: int = 0) -> Any:
+    """What a loop over `value` runs through, from the round `first` on. E311."""
     if value.__class__ is range or value.__class__ is tuple:
-        return value
+        return value[first:] if first else value
     if isinstance(value, NDArray) and value.shape:
-        return _rows_of(value, span)
+        return _rows_of(value, span, first)
     if isinstance(value, Lazy):
-        return value.start()
+        return value.start(first)
     raise problems.raised(problems.not_iterable(span, described(value)))
 
 
-def _rows_of(value: NDArray, span: Span) -> Iterator[NDArray]:
+def _rows_of(value: NDArray, span: Span, first: int) -> Iterator[NDArray]:
     read = find("index")
     assert read is not None
     call = read.call
-    for i in range(value.shape[0]):
+    for i in range(first, value.shape[0]):
         yield placed(call(value, i), span)
 
 

@@ -45,6 +45,7 @@ def eval(
     max_memory: options.MaxMemory = None,
     timeout: options.Timeout = None,
     threads: options.Threads = None,
+    memory: options.Memory = None,
     jobs: options.Jobs = None,
     debug: options.Debug = False,
 ) -> None:

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 def of(result: Result) -> dict[str, Any]:
     """The seconds of the run, its operations recorded, and the most bytes that the process ever had in use.
 
-    Where operations waited and were computed together, `fused` says how: see `ndgrad.fusion.Report`.
+    Where operations waited and were computed together, `fused` says how: see `ndgrad.fusion.Report`; where loops were
+    held to a budget of memory, `recomputed` says how many segments were made, and the rounds computed again.
     """
     made: dict[str, Any] = {"seconds": result.seconds, "operations": result.operations}
     if result.fused is not None:
         made["fused"] = {
             name: getattr(result.fused, name) for name in ("groups", "operations", "passes", "tiles", "threads")
         }
+    if result.recomputed is not None:
+        made["recomputed"] = {"segments": result.recomputed.segments, "rounds": result.recomputed.rounds}
     if result.traffic is not None:
         traffic = result.traffic
         counted = ("device", "kernels", "compiled", "sent", "sent_bytes", "received", "received_bytes")
@@ -38,6 +41,9 @@ def text(result: Result) -> str:
     said = f"{found['seconds'] * 1e3:,.1f} ms · {found['operations']:,} operations recorded"
     if "fused" in found:
         said += " · " + fused(found["fused"])
+    if "recomputed" in found:
+        segments, rounds = found["recomputed"]["segments"], found["recomputed"]["rounds"]
+        said += f" · {segments:,} segments of loops, {rounds:,} rounds computed again"
     if "device" in found:
         said += " · " + crossed(found["device"])
     if "peak_memory" in found:

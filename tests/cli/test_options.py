@@ -461,3 +461,16 @@ def test_the_help_fits_a_narrow_terminal(terminal: Callable[..., str]) -> None:
     assert max(map(len, seen.splitlines())) <= 60
     for option in ("--each", "--jac", "--watch", "--jobs"):
         assert option in seen
+
+
+def test_memory_holds_loops_to_a_budget(ndgrad: Run) -> None:
+    text = "for k in range(2000):\n    x = sin(x) + 0.5 * x\nx"
+    whole, thin = (
+        json.loads(ndgrad("eval", text, "-i", "x=0.3", "--grad", "x", "--stats", "--format", "json", *more).stdout)
+        for more in ((), ("--memory", "100k"))
+    )
+    assert "recomputed" not in whole["stats"]
+    assert thin["stats"]["recomputed"]["segments"] > 1
+    assert (thin["value"], thin["grads"]) == (whole["value"], whole["grads"])
+    wrong = ndgrad("eval", text, "-i", "x=0.3", "--memory", "some")
+    assert (wrong.returncode, wrong.stderr.startswith("ndgrad: --memory some: a size is a number")) == (2, True)
