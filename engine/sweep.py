@@ -21,7 +21,7 @@ from ndgrad.apply import OUTPUT, SEGMENT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE, Freed, Lean, Node, Remote, owner_of, written
+from ndgrad.tape import STATE, Freed, Lean, Node, Remote, owner_of, tick, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
