@@ -241,7 +241,7 @@ class _Sweep:
         if node.op is None or node.id in self.stops:
             return
         lean = node.__class__ is Lean
-        if self.watch or (node.y if lean else node.saved).__class__ is Freed:  # type: ignore[attr-defined]
+        if self.watch or (node.y if lean else node.saved).__class__ is Freed:
             _usable(node)
         back = node.op.back
         if back is None or not lean or self.careful or self.graph or node.traced:

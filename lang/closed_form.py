@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ndgrad.lang.algebra import Expression
 
 LONGEST_FRACTION = 100_000  # above or below the line; what is longer is written as a decimal number
+LARGEST_INTEGER = 10**15
 LARGEST = 60  # operations; beyond that a closed form explains nothing
 
 _FUNCTIONS = {
@@ -59,7 +60,8 @@ def closed_form(output: Node, variable: Node, name: str) -> str | None:
         key=lambda e: (e.count_ops(), str(e)),
     )
     made = sympy.expand(shortest) if shortest.is_polynomial(x) else shortest
-    long = {r: sympy.Float(r, 6) for r in made.atoms(sympy.Rational) if max(abs(r.p), r.q) > LONGEST_FRACTION}
+    fractions = (r for r in made.atoms(sympy.Rational) if r.q != 1 or abs(r.p) > LARGEST_INTEGER)
+    long = {r: sympy.Float(r, 6) for r in fractions if max(abs(r.p), r.q) > LONGEST_FRACTION}
     return written(sympy, made.xreplace(long))
 
 

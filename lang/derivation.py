@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import Gap, repeats, shown
+from ndgrad.lang.mathematics import SUPERSCRIPTS
 from ndgrad.lang.notation import Term, gradient_name, parenthesised, ratio, superscript
 from ndgrad.lang.recorded import Terms
 from ndgrad.ndarray import NDArray, plain
@@ -87,7 +89,7 @@ def derive(
         path=tuple(path),
         backward=tuple(backward),
         chain=chain,
-        closed_form=f"head·{_bracketed(closed)}" if closed is not None and story.headed else closed,
+        closed_form=f"head·{bracketed(closed)}" if closed is not None and story.headed else closed,
         forms=forms,
         layout=layout,
         headed=story.headed,
@@ -143,6 +145,7 @@ class _Story(Terms):
         self.headed = bool(np.any(head != 1))
         ones = Term(np.ones(output.shape), number=1)
         self.head = Term(np.array(head), name="head") if self.headed else ones
+        self.known_as = next((b for b in reversed(bindings) if b.name == of and self.is_output(b.value)), None)
         self.loops = repeats([self.kind_of(i) for i in range(len(self.steps))])
         self.shown = shown(len(self.steps), self.loops, opened, unroll)
         self.whole = not any(isinstance(part, Gap) for part in self.shown)
@@ -169,7 +172,14 @@ class _Story(Terms):
             else:
                 expression, value = str(self.term(node, node)), node.value
             made.append(ForwardStep(self.named[node.id], expression, value, self.span_of(node)))
+        first = self.named[self.output.id]
+        if self.known_as is not None and self.bindings[self.output.id].name != self.of:  # c = b where c is the output
+            value = self.output.value if self.output.op is not None else self.leaf_value(self.output)
+            made.append(ForwardStep(self.of, first, value, self.known_as.span))
         return tuple(made)
+
+    def is_output(self, value: Any) -> bool:
+        return isinstance(value, NDArray) and value.node is self.output
 
     def span_of(self, node: Node) -> Span | None:
         binding = self.bindings.get(node.id)
@@ -330,7 +340,7 @@ class _Story(Terms):
                 i += 1
                 continue
             if step.local != "1":
-                parts.append(step.local if step.rounds == 1 else f"{_bracketed(step.local)}{superscript(step.rounds)}")
+                parts.append(step.local if step.rounds == 1 else f"{bracketed(step.local)}{superscript(step.rounds)}")
             by = step.by
             i += 1
         return " · ".join(parts) if by == self.named[self.variable.id] else ""
@@ -386,12 +396,20 @@ def _written_product(factors: list[Term]) -> str:
         else:
             texts.append(text)
             counts.append(1)
-    shown = [t if n == 1 else f"{_bracketed(t)}{superscript(n)}" for t, n in zip(texts, counts, strict=True)]
+    shown = [t if n == 1 else f"{bracketed(t)}{superscript(n)}" for t, n in zip(texts, counts, strict=True)]
     return " · ".join(shown) or "1"
 
 
-def _bracketed(text: str) -> str:
-    return text if text.isalnum() or text.startswith("(") else f"({text})"
+def bracketed(text: str) -> str:
+    """A text as one factor, or what a power is taken of."""
+    single = text.replace(".", "", 1).isalnum() and text[-1] not in SUPERSCRIPTS
+    return text if single or (text[:1] == "(" and _closes(text) == len(text) - 1) else f"({text})"
+
+
+def _closes(text: str) -> int:
+    """Where the bracket that a text begins with is closed."""
+    depths = accumulate((sign in "([⟨") - (sign in ")]⟩") for sign in text)
+    return next((i for i, depth in enumerate(depths) if depth == 0), -1)
 
 
 def _numbered(name: str, number: str) -> str:

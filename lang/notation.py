@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from ndgrad.namespace import PLAIN
 from ndgrad.ops import REGISTRY, lookup
 from ndgrad.primitive import Primitive
 
-ATOM = 100
+ATOM, PRODUCT = 100, 60  # how tightly signs bind
+LARGEST_BELOW = 1000  # the line of a fraction that a number is written as
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NAME = re.compile(r"[\w₊]+")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -169,6 +171,7 @@ class SymbolicNamespace:
 SYMBOLIC: Any = SymbolicNamespace()
 
 # Operations that notation leaves out: they only repeat or retype what is there.
+_OPPOSITE = {"add": "-", "subtract": "+"}
 _UNWRITTEN = frozenset({"broadcast_to", "positive", "astype", "float"})
 
 
@@ -315,7 +318,8 @@ def text_of(term: Term) -> tuple[str, int]:
     if term.op is None:
         if term.number is None:
             return term.name, ATOM
-        return shown_number(term.number), 70 if term.number < 0 else ATOM
+        said = shown_number(term.number)
+        return said, PRODUCT if "/" in said else 70 if term.number < 0 else ATOM
     op = term.op
     if op.name == "power" and term.args[1].number is not None and float(term.args[1].number).is_integer():
         base = parenthesised(term.args[0], op.precedence + 1)
@@ -340,6 +344,8 @@ def text_of(term: Term) -> tuple[str, int]:
             postfix = binds >= ATOM and written.startswith(f"{{{name}}}")  # x⁻¹, x[key]
             enclosed = binds >= ATOM and not postfix
             operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, binds + strict)
+    if op.precedence == PRODUCT and operands.get("b", "").startswith("-"):
+        operands["b"] = f"({operands['b']})"
     if binds >= ATOM and written == usual:
         extra = [
             f"{p.name}={statics[p.name]}"
@@ -351,6 +357,8 @@ def text_of(term: Term) -> tuple[str, int]:
         return "-" + parenthesised(term.args[0], 60), 60
     if op.name == "transpose":
         return parenthesised(term.args[0], ATOM) + "ᵀ", ATOM
+    if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
+        return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics), binds
 
 
@@ -361,12 +369,20 @@ def parenthesised(term: Term, strength: int) -> str:
 
 
 def shown_number(value: Any) -> str:
-    """A number as a person writes it: 2 for 2.0, six digits otherwise."""
+    """A number as a person writes it: 2 for 2.0, 2/3 for 0.6666666666666666, six digits otherwise."""
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int) or (np.isfinite(value) and float(value).is_integer() and abs(value) < 1e15):
         return str(int(value))
-    return f"{value:.6g}"
+    said = f"{value:.6g}"
+    if float(said) == value or not np.isfinite(value):
+        return said
+    fraction = Fraction(value).limit_denominator(LARGEST_BELOW)
+    if 0 < abs(fraction.numerator) <= LARGEST_BELOW:
+        near = fraction.numerator / fraction.denominator
+        if near == value or float(np.float32(near)) == value:
+            return str(fraction)
+    return said
 
 
 def _shown_static(value: Any) -> str:
@@ -377,7 +393,7 @@ def _shown_static(value: Any) -> str:
         return "..."
     if isinstance(value, np.ndarray):
         return named_constant(value)
-    return str(value)
+    return str(value[0]) if isinstance(value, tuple) and len(value) == 1 else str(value)
 
 
 def _shown_key(key: Any) -> str:
@@ -435,12 +451,20 @@ def _bare(term: Term) -> Any:
     return term.value if term.number is not None else term
 
 
-def applied(op: Primitive, operands: tuple[Term, ...], statics: tuple[Any, ...], value: Any) -> Term:
-    """The term of a recorded operation with the value it had."""
+def applied(
+    op: Primitive, operands: tuple[Term, ...], statics: tuple[Any, ...], value: Any, derived: bool = False
+) -> Term:
+    """The term of a recorded operation with the value it had.
+
+    derived: whether a rule of a derivative made it, not the program; such terms are written as short as can be.
+    """
     if op.name in _UNWRITTEN:
         return _valued(operands[0], value)
     if op.name == "reshape" and operands[0].number is not None:
         return _number(operands[0].number, value)
     if op.name == "reshape" and not operands[0].name and _same_but_for_ones(operands[0].shape, np.shape(value)):
         return _valued(operands[0], value)  # rules of derivatives make rows and columns of vectors
+    simpler = _simpler(op.name, operands, value, statics) if derived and not op.variadic else None
+    if simpler is not None:
+        return simpler
     return Term(value, op=op, args=operands, statics=statics)

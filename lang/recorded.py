@@ -97,7 +97,7 @@ class Terms:
             assert node.parents[0] is not None
             inner = self.terms[node.parents[0].id]
             return Term(node.value, op=op, args=(inner,), statics=node.statics)
-        return applied(op, tuple(self.operands(node)), node.statics, node.value)
+        return applied(op, tuple(self.operands(node)), node.statics, node.value, derived=node.span is None)
 
     def operands(self, node: Node) -> list[Term]:
         made_ = []

@@ -67,6 +67,10 @@ Round = Annotated[
 Unroll = Annotated[
     bool, typer.Option("--unroll", help="Show every round of every loop.", rich_help_panel=options.OUTPUT)
 ]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Whole arrays and formulas, however long.", rich_help_panel=options.OUTPUT),
+]
 
 
 @command
@@ -85,6 +89,7 @@ def explain(
     round: Round = None,
     unroll: Unroll = False,
     precision: options.Precision = None,
+    full: Full = False,
     max_steps: options.MaxSteps = None,
     max_memory: options.MaxMemory = None,
     timeout: options.Timeout = None,
@@ -103,4 +108,4 @@ def explain(
     gc.set_threshold(200_000, 100)  # what is recorded is no garbage, and there may be much of it
     result = job.result(output, trace=True)
     made = tuple(result.derivation(name, round, unroll, layout) for name in result.grads)
-    write(result, made, job.name, format or "text", Place(output), precision, steps)
+    write(result, made, job.name, format or "text", Place(output), precision, steps, full)

@@ -39,6 +39,7 @@ class Explained(Frozen):
     counted     gives the number of axes of each name's value
     steps       "forward", "backward" or "all"
     precision   significant digits, as usual unless given
+    full        whole arrays and formulas, however long
     paint       gives a text the colour of its role
     """
 
@@ -48,6 +49,7 @@ class Explained(Frozen):
     steps: str = "all"
     precision: int | None = None
     paint: Paint | None = None
+    full: bool = False
 
     @cached_property
     def axes(self) -> Mapping[str, int]:
@@ -87,10 +89,11 @@ def write(
     place: Place,
     precision: int | None = None,
     steps: str = "all",
+    full: bool = False,
 ) -> None:
     """Write the derivations of a run in that format to that place."""
     paint = painter(sys.stdout) if place.path is None else None
-    explained = Explained(derivations, program, partial(_axes, result, derivations), steps, precision, paint)
+    explained = Explained(derivations, program, partial(_axes, result, derivations), steps, precision, paint, full)
     module = next(module for name, module, _ in FORMATS if name == format)
     place.write_text(import_module(f"ndgrad.cli.explaining.{module}").written(explained, place.ascii))
 

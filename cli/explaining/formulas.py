@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ndgrad.cli.explaining.wording import equations, local_name, name_of
+from ndgrad.cli.explaining.wording import equations, local_name, local_text, name_of
 from ndgrad.lang.derivation import MULTIPLIED
 from ndgrad.lang.elementwise import marked
 from ndgrad.lang.mathematics import Tree, gradient_of, tree_of
@@ -96,7 +96,7 @@ def aligned(lines: list[tuple[str, str]]) -> str:
 
 def local_lines(d: Derivation, step: BackwardStep, sign: str, axes: Axes) -> list[tuple[str, str]]:
     """The formula of a backward step in lines that align."""
-    first, *more = lines_of(step.local, axes)
+    first, *more = lines_of(local_text(step), axes)
     equals = "=" if step.factor or sign == "=" else r"\mathrel{+}="
     return [(latex(local_name(d, step)), f"{equals} {first}"), *(("", rf"\quad {line}") for line in more)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndgrad.cli.explaining.formulas import WIDEST, chain_lines, lines_of, local_lines, width
-from ndgrad.cli.explaining.wording import gap_text, line_of, name_of, verdict
+from ndgrad.cli.explaining.wording import gap_text, line_of, local_value, name_of, rounds_text, verdict
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import gradient_of
@@ -32,7 +32,8 @@ _BEGIN = r"""\documentclass{article}
 def written(explained: Explained, ascii: bool) -> str:
     """The article. All of it is ASCII but for letters of names outside it."""
     text = "\n".join("\n".join(_Article(d, explained).lines()) for d in explained.derivations)
-    return f"{_BEGIN}\n{text}\n\n\\end{{document}}\n"
+    begin = _BEGIN.replace(r"\begin{document}", r"\setcounter{MaxMatrixCols}{1000}" "\n" r"\begin{document}")
+    return f"{begin if explained.full else _BEGIN}\n{text}\n\n\\end{{document}}\n"
 
 
 class _Article:
@@ -96,11 +97,11 @@ class _Article:
         d = self.d
         share = step.shared
         sign = "+=" if share else "="
-        rounds = f", the same in {step.rounds:,} rounds" if step.rounds > 1 else ""
+        rounds = f", {latex_text(rounds_text(step))}" if step.rounds > 1 else ""
         where = line_of(step.span).capitalize()
         local = local_lines(d, step, sign, self.axes)
         rows = [f"{left} &{right}" for left, right in local]
-        value = None if step.local_value is None else self.value(step.local_value)
+        value = None if step.local_value is None else self.value(local_value(step))
         if value is not None and value != local[0][1].removeprefix("= "):
             rows.append(f"&= {value}")
         rows.append(rf"{latex(ratio('∂', d.of, step.name))} &= {self.value(step.arriving)} && \text{{arriving}}")
@@ -124,14 +125,17 @@ class _Article:
 
     def value(self, value: Any) -> str:
         """An array: numbers and vectors in a line, small matrices as such, the rest summed up."""
-        array, precision = np.asarray(value), self.explained.precision
+        array, precision, full = np.asarray(value), self.explained.precision, self.explained.full
         if array.ndim == 0:
             return latex(matrices.entry(array.item(), precision))
-        if array.ndim == 1 and 0 < array.size <= MOST_COLUMNS:
+        if array.ndim == 1 and array.size > 0 and (full or array.size <= MOST_COLUMNS):
             return rf"\left( {', '.join(self.value(entry) for entry in array)} \right)"
-        if array.ndim == 2 and array.size and array.shape[0] <= MOST_ROWS and array.shape[1] <= MOST_COLUMNS:
+        fits = array.ndim == 2 and array.shape[0] <= MOST_ROWS and array.shape[1] <= MOST_COLUMNS
+        if array.ndim == 2 and array.size and (full or fits):
             rows = r" \\ ".join(" & ".join(self.value(entry) for entry in row) for row in array)
             return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
+        if full and array.size:
+            return rf"\text{{{latex_text(matrices.nested(array, precision))}}}"
         return rf"\text{{{latex_text(matrices.short(array, precision, longest=0))}}}"
 
 

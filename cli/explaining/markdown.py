@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndgrad.cli.explaining.formulas import aligned, chain_lines, inline, local_tree
-from ndgrad.cli.explaining.wording import gap_text, line_of, local_name, name_of, verdict
+from ndgrad.cli.explaining.wording import gap_text, line_of, local_name, local_value, name_of, rounds_text, verdict
 from ndgrad.cli.streams import as_ascii
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
@@ -53,7 +53,7 @@ class _Page:
 
     def value(self, array: Any) -> str:
         array, precision = np.asarray(array), self.explained.precision
-        text = matrices.entries(array, precision)
+        text = matrices.nested(array, precision) if self.explained.full else matrices.entries(array, precision)
         return f"`{text}`" if text else matrices.short(array, precision)
 
     def formula(self, text: str) -> str:
@@ -79,12 +79,12 @@ class _Page:
         d = self.d
         sign = "+=" if step.shared else "="
         where = f", {line_of(step.span)}" if step.span else ""
-        rounds = f", the same in {step.rounds:,} rounds" if step.rounds > 1 else ""
+        rounds = f", {_escaped(rounds_text(step))}" if step.rounds > 1 else ""
         made = [f"### {_escaped(local_name(d, step))}{where}{rounds}", "", "```math"]
         made += [local_tree(d, step, sign, self.explained.axes), "```", "", "| | | value |", "| --- | --- | --- |"]
         made.append(f"| arriving | {self.formula(ratio('∂', d.of, step.name))} | {self.value(step.arriving)} |")
         if step.local_value is not None:
-            made.append(f"| local | {self.formula(ratio('∂', step.name, step.by))} | {self.value(step.local_value)} |")
+            made.append(f"| local | {self.formula(ratio('∂', step.name, step.by))} | {self.value(local_value(step))} |")
         share = "a share of " if sign == "+=" else ""
         made.append(f"| leaving | {share}{self.formula(ratio('∂', d.of, step.by))} | {self.value(step.leaving)} |")
         return [*made, ""]

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.cli.explaining.wording import agrees, equations, gap_text, local_name, name_of, verdict
+from ndgrad.cli.explaining.wording import (
+    agrees,
+    equations,
+    gap_text,
+    local_name,
+    local_text,
+    local_value,
+    name_of,
+    rounds_text,
+    verdict,
+)
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.derivation import MULTIPLIED
 from ndgrad.lang.folding import Gap
@@ -167,27 +177,25 @@ class _Article:
         share = step.shared
         sign = "=" if step.factor or not share else "+="
         name = local_name(d, step)
-        formula = self.equation(tree_of(name), sign, step.local)
+        formula = self.equation(tree_of(name), sign, local_text(step))
         rounds = ""
         if step.rounds > 1:
-            rounds = (
-                f'<p class="rounds">The same in {step.rounds:,} rounds: the factor is taken {step.rounds:,} times.</p>'
-            )
+            rounds = f'<p class="rounds">{escape(rounds_text(step))}</p>'
         arriving = ratio("∂", d.of, step.name), "arriving", step.arriving
         leaving = ratio("∂", d.of, step.by), "its share, leaving" if share else "leaving", step.leaving
         local: list[Any] = []
         if step.local_value is not None:
-            local = [(ratio("∂", step.name, step.by), "local", step.local_value)]
+            local = [(ratio("∂", step.name, step.by), "local", local_value(step))]
         self.adjoints.arrives(step.name, step.arriving)
         body = formula + rounds + self.tables(arriving, *local, leaving, signs=self.signs(step, share))
-        self.section("backward", "Backward", f"{name} {sign} {step.local}", step.span, body)
+        self.section("backward", "Backward", f"{name} {sign} {local_text(step)}", step.span, body)
         self.adjoints.leaves(step.by, step.leaving, step.shared)
 
     def signs(self, step: BackwardStep, share: bool) -> tuple[str, ...]:
         """What stands between the tables of a backward step."""
         if step.local_value is None:
             return ("→",)
-        plain = np.shape(step.arriving) == np.shape(step.leaving) and step.rounds == 1
+        plain = np.shape(step.arriving) == np.shape(step.leaving)
         times = "⊙" if np.ndim(step.arriving) and np.ndim(step.local_value) else "·"
         return (times, "=" if plain else "→")
 
@@ -242,7 +250,7 @@ class _Article:
             tree = gradient_of(name) if what == "the gradient" else tree_of(name)
             figure = (
                 f'<figure><figcaption>{self.math(tree)}<span class="what">{escape(what)}</span></figcaption>'
-                f"{table(array, self.explained.precision)}</figure>"
+                f"{table(array, self.explained.precision, self.explained.full)}</figure>"
             )
             sign = signs[i - 1] if i and signs else ""
             made.append(f'<div class="behind"><span class="sign">{sign}</span>{figure}</div>' if sign else figure)
@@ -278,7 +286,7 @@ class _Adjoints:
         self.sums[name] = value
         text = "of the steps shown so far" if name in self.partial else ""
         note = f'<span class="note">{text}</span>' if text else ""
-        shown = table(value, self.article.explained.precision) + note
+        shown = table(value, self.article.explained.precision, self.article.explained.full) + note
         held = self.values.setdefault(name, [])
         if not held or held[-1][1] != shown:
             held.append((at, shown))
@@ -295,31 +303,32 @@ class _Adjoints:
         return f"{title}<ul>{''.join(rows)}</ul></section>"
 
 
-def table(value: Any, precision: int | None = None) -> str:
-    """An array as a table; of large ones the corners, and what they hold in all."""
+def table(value: Any, precision: int | None = None, full: bool = False) -> str:
+    """An array as a table; of large ones the corners, and what they hold in all, unless all is asked for."""
     array = np.asarray(value)
     if array.ndim == 0:
         return f'<span class="number">{_number(array.item(), precision)}</span>'
     if array.size == 0:
         return f'<span class="number">no entries ({matrices.shape_of(array)})</span>'
     said = ""
-    if array.ndim > 2 or max(array.shape) > MOST:
+    most = array.size if full else MOST
+    if max(array.shape) > most or (array.ndim > 2 and not full):
         said = f'<span class="note">{escape(matrices.short(array, precision, longest=0))}</span>'
     if array.ndim <= 2:
-        return _grid(array if array.ndim == 2 else array[np.newaxis], precision) + said
+        return _grid(array if array.ndim == 2 else array[np.newaxis], precision, most) + said
     slices = []
-    for index in list(np.ndindex(array.shape[:-2]))[:MOST_SLICES]:
+    for index in list(np.ndindex(array.shape[:-2]))[: array.size if full else MOST_SLICES]:
         place = ", ".join(map(str, index))
-        slices.append(f'<span class="note">[{place}]</span>{_grid(array[index], precision)}')
+        slices.append(f'<span class="note">[{place}]</span>{_grid(array[index], precision, most)}')
     return "".join(slices) + said
 
 
-def _grid(array: Any, precision: int | None) -> str:
+def _grid(array: Any, precision: int | None, most: int) -> str:
     rows = []
-    for i in matrices.ends(array.shape[0], MOST):
+    for i in matrices.ends(array.shape[0], most):
         cells = (
             "<td>…</td>" if i is None or j is None else f"<td>{_number(array[i, j].item(), precision)}</td>"
-            for j in matrices.ends(array.shape[1], MOST)
+            for j in matrices.ends(array.shape[1], most)
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="grid"><table>{"".join(rows)}</table></div>'

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.cli.explaining.wording import agrees, equations, gap_text, line_of, local_name, name_of, verdict
-from ndgrad.cli.streams import as_ascii
+from ndgrad.cli.explaining.lines import wrapped
+from ndgrad.cli.explaining.wording import (
+    agrees,
+    equations,
+    gap_text,
+    line_of,
+    local_name,
+    local_text,
+    local_value,
+    name_of,
+    rounds_text,
+    verdict,
+)
+from ndgrad.cli.streams import as_ascii, columns
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.notation import ratio
@@ -17,13 +30,14 @@ if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
     from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 
+NARROWEST = 30  # columns that are written for, even where the terminal has fewer
 LONGEST = 56  # signs of a step that has its value beside it
+MOST_LINES = 5  # of one formula, unless all is asked for
 
 
 def written(explained: Explained, ascii: bool) -> str:
-    """The derivations one after the other."""
-    paint = explained.paint or _unpainted
-    text = "\n".join("\n".join(_lines(d, explained, paint)) + "\n" for d in explained.derivations)
+    """The derivations one after the other, in lines as wide as the terminal."""
+    text = "\n".join("\n".join(_Text(d, explained).lines()) + "\n" for d in explained.derivations)
     return as_ascii(text) if ascii else text
 
 
@@ -31,55 +45,232 @@ def _unpainted(text: str, role: str) -> str:
     return text
 
 
-def _lines(d: Derivation, explained: Explained, paint: Paint) -> list[str]:
-    """The derivation in lines."""
-    from ndgrad.cli.writing.table import step_text
+class _Text:
+    """One derivation in lines."""
 
-    lines: list[str] = []
-    if explained.forward:
-        lines += [paint("forward", "title"), *_forward_lines(d, paint, explained.precision)]
-        if d.path:
-            lines += ["", paint("path", "title"), *(f"  {step_text(step)}" for step in d.path)]
-        lines.append("")
-    if explained.backward and d.backward:
-        lines += [paint("backward", "title"), *_backward_lines(d, paint, explained.precision), ""]
-    return [*lines, *_chain(d, paint), "", paint("result", "title"), *_result(d, paint, explained.precision)]
+    def __init__(self, d: Derivation, explained: Explained) -> None:
+        self.d = d
+        self.explained = explained
+        self.precision = explained.precision
+        self.paint: Paint = explained.paint or _unpainted
+        self.width = max(columns(), NARROWEST)
+        steps = [step for step in (*d.forward, *d.backward) if not isinstance(step, Gap)]
+        self.margin = max((len(line_of(step.span)) for step in steps), default=0)
+        self.indent = " " * (self.margin + 4)
 
+    def lines(self) -> list[str]:
+        d, made = self.d, []
+        if self.explained.forward:
+            made += [self.title("forward"), *self.forward()]
+            if d.path:
+                made += ["", self.title("path"), *self.path()]
+            made.append("")
+        if self.explained.backward and d.backward:
+            made += [self.title("backward")]
+            for step in d.backward:
+                made += self.gap(step) if isinstance(step, Gap) else self.backward(step)
+            made.append("")
+        return [*made, *self.chain(), "", self.title("result"), *self.result()]
 
-def _chain(d: Derivation, paint: Paint) -> list[str]:
-    name = name_of(d)
-    lines = [paint("chain rule", "title")]
-    for i, equation in enumerate(equations(d)):
-        note = paint(f"   ({equation.note})", "faint") if equation.note else ""
-        lines.append(f"  {' ' * len(name) if i else name} = {equation.right}{note}")
-    return lines
+    def title(self, text: str) -> str:
+        return self.paint(text, "title")
 
+    # Forward
 
-def _gap(gap: Gap, margin: int, paint: Paint) -> str:
-    return paint(f"  {' ' * margin}  {gap_text(gap)}{f': {gap.rule}' if gap.rule else ''}", "faint")
+    def forward(self) -> list[str]:
+        """Line, step, shape and value in columns; what is too long has the last two below."""
+        steps = [step for step in self.d.forward if not isinstance(step, Gap)]
+        shapes = max((len(matrices.shape_of(np.asarray(step.value))) for step in steps), default=0)
+        left = len(self.indent)
+        beside = [  # the steps that fit into a line together with their values
+            len(_said(step))
+            for step in steps
+            if len(_said(step)) <= min(LONGEST, self.width - left - 4 - shapes - len(self.within(step.value, 60)))
+        ]
+        column = max(beside, default=0)
+        made: list[str] = []
+        for step in self.d.forward:
+            if isinstance(step, Gap):
+                made += self.gap(step)
+            else:
+                made += self.forward_step(step, column, shapes)
+        return made
 
+    def forward_step(self, step: ForwardStep, column: int, shapes: int) -> list[str]:
+        text, array = _said(step), np.asarray(step.value)
+        shape = matrices.shape_of(array).ljust(shapes)
+        room = self.width - len(self.indent) - column - 4 - shapes
+        value = self.within(array, min(60, room))
+        where = f"  {self.paint(line_of(step.span).ljust(self.margin), 'faint')}  "
+        block = self.block(array)
+        if len(text) <= column and len(value) <= room and not block:
+            return [f"{where}{text.ljust(column)}  {self.paint(shape, 'faint')}  {value}".rstrip()]
+        first, *more = self.formula(step, text)
+        lines = [where + first, *(f"{self.indent}  {line}" for line in more)]
+        if block:
+            return [*lines, f"{self.indent}  {self.paint(shape.rstrip(), 'faint')}", *block]
+        if column and len(value) <= room:
+            return [*lines, f"{self.indent}{' ' * column}  {self.paint(shape, 'faint')}  {value}"]
+        below = matrices.shape_of(array)
+        room = self.width - len(self.indent) - 4 - len(below)
+        first, *more = self.broken(self.within(array, room), len(below) + 4)
+        lines.append(f"{self.indent}  {self.paint(below, 'faint')}  {first}")
+        return lines + [f"{self.indent}  {' ' * len(below)}  {line}" for line in more]
 
-def _forward_lines(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
-    """Line, step, shape and value in columns; long steps have the last two on a line of their own."""
-    steps = [step for step in d.forward if not isinstance(step, Gap)]
-    said = [len(_said(step)) for step in steps]
-    margin = max((len(line_of(step.span)) for step in steps), default=0)
-    column = max((length for length in said if length <= LONGEST), default=0)
-    shapes = max((len(matrices.shape_of(np.asarray(step.value))) for step in steps), default=0)
-    lines: list[str] = []
-    for step in d.forward:
-        if isinstance(step, Gap):
-            lines.append(_gap(step, margin, paint))
-            continue
-        value, text = np.asarray(step.value), _said(step)
-        shape = paint(matrices.shape_of(value).ljust(shapes), "faint")
-        where = f"  {paint(line_of(step.span).ljust(margin), 'faint')}  "
-        shown = matrices.entries(value, precision) or matrices.summary(value, precision)
-        if len(text) > LONGEST:
-            lines += [where + text, f"{' ' * (margin + 4)}{' ' * column}  {shape}  {shown}"]
+    def formula(self, step: ForwardStep, text: str) -> list[str]:
+        """A step in lines; where it takes too many, as the program has it."""
+        room = self.width - len(self.indent)
+        lines = wrapped(text, room, room - 2)
+        if len(lines) <= MOST_LINES or self.explained.full or step.span is None:
+            return lines
+        said = f"{step.name} = {_as_written(step)}   (as in the program; --full shows all of it)"
+        return wrap(said, room, break_long_words=False) if len(said) < len(text) else self.cut(lines)
+
+    def path(self) -> list[str]:
+        from ndgrad.cli.writing.table import step_text
+
+        texts = (step_text(step) for step in self.d.path)
+        return [line for text in texts for line in self.paragraph(text)]
+
+    # Backward
+
+    def backward(self, step: BackwardStep) -> list[str]:
+        """One step: the local derivative, the adjoint that arrives and the one that leaves (or its share, after +=)."""
+        d = self.d
+        sign = "+=" if step.shared else "="
+        name = local_name(d, step)
+        text = f"{name} {'=' if step.factor else sign} {local_text(step)}"
+        room = self.width - len(self.indent)
+        lines = wrapped(text, room, room - 2)
+        if len(lines) > MOST_LINES and not self.explained.full:
+            lines = self.cut(lines)
+        lines[1:] = [f"{self.indent}  {line}" for line in lines[1:]]
+        if step.local_value is not None:
+            lines = self.with_local_value(lines, step)
+        if step.rounds > 1:
+            note = f"({rounds_text(step)})"
+            used = len(lines[-1]) + (len(self.indent) if len(lines) == 1 else 0)
+            if used + 3 + len(note) <= self.width:
+                lines[-1] += f"   {self.paint(note, 'faint')}"
+            else:
+                lines.append(f"{self.indent}  {self.paint(note, 'faint')}")
+        where = f"  {self.paint(line_of(step.span).ljust(self.margin), 'faint')}  "
+        lines[0] = where + self.paint(name, "name") + lines[0][len(name) :]
+        return [
+            *lines,
+            *self.adjoint("in ", ratio("∂", d.of, step.name), "=", step.arriving),
+            *self.adjoint("out", ratio("∂", d.of, step.by), sign, step.leaving),
+        ]
+
+    def with_local_value(self, lines: list[str], step: BackwardStep) -> list[str]:
+        """The formula of a step with its value behind it, or below."""
+        array = np.asarray(local_value(step))
+        block = self.block(array)
+        if block:
+            return [*lines, f"{self.indent}  =", *block]
+        room = self.width - len(self.indent)
+        value = self.value(array, min(60, room - 4))
+        if value == local_text(step):
+            return lines
+        used = len(lines[-1]) + (len(self.indent) if len(lines) == 1 else 0)
+        if used + 3 + len(value) <= self.width:
+            return [*lines[:-1], f"{lines[-1]} = {value}"]
+        first, *more = self.broken(value, 4)
+        return [*lines, f"{self.indent}  = {first}", *(f"{self.indent}    {line}" for line in more)]
+
+    def adjoint(self, way: str, name: str, sign: str, array: Any) -> list[str]:
+        head = f"{self.indent}{self.paint(way, 'faint')}  {name} {sign} "
+        block = self.block(np.asarray(array))
+        if block:
+            return [head.rstrip(), *block]
+        used = len(way) + len(name) + len(sign) + 4
+        room = self.width - len(self.indent)
+        value = self.value(array, room - 5)
+        if used + len(value) <= room:
+            return [head + value]
+        first, *more = self.broken(value, 5)
+        return [head.rstrip(), f"{self.indent}     {first}", *(f"{self.indent}     {line}" for line in more)]
+
+    def cut(self, lines: list[str]) -> list[str]:
+        """A formula that takes too many lines, without its middle."""
+        left_out = len(lines) - MOST_LINES + 1
+        return [*lines[: MOST_LINES - 2], f"… {left_out} more lines (--full) …", lines[-1]]
+
+    # Both ways
+
+    def gap(self, gap: Gap) -> list[str]:
+        rule = f": {gap.rule}" if gap.rule else ""
+        room = self.width - len(self.indent)
+        first, *more = wrapped(f"{gap_text(gap)}{rule}", room, room - 2)
+        return [self.paint(line, "faint") for line in (self.indent + first, *(f"{self.indent}  {x}" for x in more))]
+
+    def value(self, array: Any, room: int) -> str:
+        """An array within a line: whole where there is room, else what it holds."""
+        return matrices.short(array, self.precision, longest=room)
+
+    def within(self, array: Any, room: int) -> str:
+        """The same where its shape is said already."""
+        array = np.asarray(array)
+        return matrices.entries(array, self.precision, room) or matrices.summary(array, self.precision)
+
+    def block(self, array: Any) -> list[str]:
+        """A whole array in lines of its own, where that is asked for and it does not fit into one."""
+        if not self.explained.full or array.size <= 1 or matrices.entries(array, self.precision, self.room()):
+            return []
+        return [f"{self.indent}  {line}" for line in matrices.whole(array, self.precision)]
+
+    def room(self) -> int:
+        """For an array within a line, where all of it is asked for."""
+        return min(60, self.width - len(self.indent) - 20)
+
+    def broken(self, value: str, hanging: int) -> list[str]:
+        """An array within lines, broken behind its commas."""
+        return wrapped(value, *[max(self.width - len(self.indent) - hanging, 10)] * 2)
+
+    def paragraph(self, text: str) -> list[str]:
+        return wrap(text, self.width, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+
+    # The end
+
+    def chain(self) -> list[str]:
+        name = name_of(self.d)
+        made = [self.title("chain rule")]
+        for i, equation in enumerate(equations(self.d)):
+            room = self.width - len(name) - 5
+            lines = wrapped(equation.right, room, room)
+            if len(lines) > 2 * MOST_LINES and not self.explained.full:
+                lines = self.cut(lines)
+            made.append(f"  {' ' * len(name) if i else name} = {lines[0]}")
+            made += [f"  {' ' * len(name)}   {line}" for line in lines[1:]]
+            if equation.note:
+                note = self.paint(f"({equation.note})", "faint")
+                if len(made[-1]) + 5 + len(equation.note) <= self.width:
+                    made[-1] += f"   {note}"
+                else:
+                    made.append(f"  {' ' * len(name)}   {note}")
+        return made
+
+    def result(self) -> list[str]:
+        d, name, array = self.d, name_of(self.d), np.asarray(self.d.result)
+        text = matrices.entries(array, self.precision, min(90, self.width - len(name) - 5))
+        if text:
+            lines = [f"  {name} = {text}"]
         else:
-            lines.append(f"{where}{text.ljust(column)}  {shape}  {shown}")
-    return lines
+            room = self.width - 4
+            whole = matrices.whole(array, self.precision) if self.explained.full else None
+            shown = whole or matrices.lines_of(array, room, self.precision)
+            lines = [f"  {name}  {self.paint(matrices.shape_of(array), 'faint')}", *(f"    {line}" for line in shown)]
+            if any(matrices.GAP in line for line in shown):
+                said = matrices.statistics_lines(array, room, self.precision)
+                lines += [self.paint(f"    {line}", "faint") for line in said]
+        if d.numeric is not None and d.along is not None:
+            along, numeric = (matrices.entry(number, 10) for number in (d.along, d.numeric))
+            *before, last = self.paragraph(
+                f"check along a random direction: {along}, numerically {numeric}: {verdict(d)}"
+            )
+            painted = self.paint(verdict(d), "help" if agrees(d) else "warning")
+            lines += [*before, last.replace(verdict(d), painted)]
+        return lines
 
 
 def _said(step: ForwardStep) -> str:
@@ -88,41 +279,8 @@ def _said(step: ForwardStep) -> str:
     return step.name if step.expression == "input" else f"{step.name} = {step.expression}"
 
 
-def _backward_lines(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
-    steps = [step for step in d.backward if not isinstance(step, Gap)]
-    margin = max((len(line_of(step.span)) for step in steps), default=0)
-    lines: list[str] = []
-    for step in d.backward:
-        if isinstance(step, Gap):
-            lines.append(_gap(step, margin, paint))
-        else:
-            lines += _backward(step, d, margin, paint, precision)
-    return lines
-
-
-def _backward(step: BackwardStep, d: Derivation, margin: int, paint: Paint, precision: int | None) -> list[str]:
-    """One step: the local derivative, the adjoint that arrives and the one that leaves (or its share, after +=)."""
-    sign = "+=" if step.shared else "="
-    said = f"  {paint(line_of(step.span).ljust(margin), 'faint')}  {paint(local_name(d, step), 'name')}"
-    indent = " " * (margin + 4)
-    rounds = f", ×{step.rounds} rounds" if step.rounds > 1 else ""
-    said += f" {'=' if step.factor else sign} {step.local}{rounds}"
-    if step.local_value is not None:
-        value = matrices.short(step.local_value, precision)
-        said += f" = {value}" if value != step.local else ""
-    arriving, leaving = (matrices.short(a, precision) for a in (step.arriving, step.leaving))
-    return [
-        said,
-        f"{indent}{paint('in ', 'faint')}  {ratio('∂', d.of, step.name)} = {arriving}",
-        f"{indent}{paint('out', 'faint')}  {ratio('∂', d.of, step.by)} {sign} {leaving}",
-    ]
-
-
-def _result(d: Derivation, paint: Paint, precision: int | None) -> list[str]:
-    lines = [f"  {name_of(d)} = {matrices.short(d.result, precision, longest=90)}"]
-    if d.numeric is not None and d.along is not None:
-        lines.append(
-            f"  check along a random direction: {matrices.entry(d.along, 10)}, "
-            f"numerically {matrices.entry(d.numeric, 10)}: {paint(verdict(d), 'help' if agrees(d) else 'warning')}"
-        )
-    return lines
+def _as_written(step: ForwardStep) -> str:
+    """The right-hand side of an assignment in the words of the program."""
+    assert step.span is not None
+    line = step.span.source.text.split("\n")[step.span.line - 1].strip()
+    return line.partition(" = ")[2] or line

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ndgrad.frozen import Frozen
+from ndgrad.lang.derivation import bracketed
 from ndgrad.lang.mathematics import with_note
-from ndgrad.lang.notation import gradient_name
+from ndgrad.lang.notation import gradient_name, superscript
 
 if TYPE_CHECKING:
     from ndgrad.errors import Span
@@ -46,6 +47,21 @@ def local_name(d: Derivation, step: BackwardStep) -> str:
     from ndgrad.lang.notation import ratio
 
     return ratio("∂", step.name, step.by) if step.factor else ratio("∂", d.of, step.by)
+
+
+def local_text(step: BackwardStep) -> str:
+    """The local derivative of a step; of one that stands for many rounds, theirs multiplied."""
+    return step.local if step.rounds == 1 else bracketed(step.local) + superscript(step.rounds)
+
+
+def local_value(step: BackwardStep) -> Any:
+    """The value of that, None where the step has none."""
+    return None if step.local_value is None else step.local_value**step.rounds
+
+
+def rounds_text(step: BackwardStep) -> str:
+    """`×2 each round, 11 rounds`, "" for a step that stands for itself alone."""
+    return f"×{bracketed(step.local)} each round, {step.rounds:,} rounds" if step.rounds > 1 else ""
 
 
 def verdict(d: Derivation) -> str:

@@ -83,8 +83,13 @@ def short(array: Any, precision: int | None = None, longest: int = 60) -> str:
 
 def entries(array: Array, precision: int | None = None, longest: int = 60) -> str:
     """All entries within a line, "" where that is too long."""
-    text = _nested(array.tolist(), precision) if array.size <= 64 else ""
+    text = nested(array, precision) if array.size <= 64 else ""
     return text if len(text) <= longest else ""
+
+
+def nested(array: Array, precision: int | None = None) -> str:
+    """All entries in one line, however long: [[1, 2], [3, 4]]"""
+    return _nested(array.tolist(), precision)
 
 
 def summary(array: Array, precision: int | None = None) -> str:

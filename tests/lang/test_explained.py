@@ -162,4 +162,40 @@ def test_long_fractions_are_written_as_decimal_numbers() -> None:
 def test_steps_in_which_a_program_differentiates_read_like_mathematics() -> None:
     text = "input x = 0.1\ninput A = [[1.0, 2], [3, 4], [5, 7]]\nw = [1.0, 2]\n"
     d = explained(text + "w = w - x * grad(lambda w: mean((A @ w - 1) ** 2))(w)\ny = sum(w)")
-    assert d.forward[1].expression == "w - x·Aᵀ @ (0.333333·(A @ w - 1)·2)"
+    assert d.forward[1].expression == "w - x·Aᵀ @ (2/3·(A @ w - 1))"
+    assert d.chain == "dy/dx = -sum(Aᵀ @ (2/3·(A @ w - 1)))"
+
+
+@pytest.mark.parametrize(
+    ("program", "expression"),
+    [
+        ("y = x / 3 * 1", "x/3·1"),
+        ("y = (1 / 3) * x", "1/3·x"),
+        ("y = x / (2 / 3)", "x/(2/3)"),
+        ("y = (2 / 3) ** x", "(2/3)^x"),
+        ("y = x * 0.1", "x·0.1"),
+        ("y = x * 0.12345678", "x·0.123457"),
+        ("y = x * 1e-05", "x·1e-05"),
+        ("y = x + -2 * x", "x - 2·x"),
+        ("y = x - (-2) * x", "x + 2·x"),
+        ("y = x - -x * 3", "x + x·3"),
+        ("y = x + (-2 + x)", "x - 2 + x"),
+        ("y = x - (-2 + x)", "x - (-2 + x)"),
+        ("y = x * (-2)", "x·(-2)"),
+    ],
+)
+def test_numbers_and_signs_are_written_as_by_a_person(program: str, expression: str) -> None:
+    assert explained(f"input x = 0.7\n{program}").forward[-1].expression == expression
+
+
+def test_an_output_that_is_another_name_of_a_value_says_so() -> None:
+    d = explained("input x = 0.7\nb = 2 * x\nc = b if x > 0 else x\noutput c")
+    assert [(s.name, s.expression) for s in d.forward] == [("x", "input"), ("b", "2·x"), ("c", "b")]
+    assert d.chain == "dc/dx = 2"
+
+
+def test_a_power_is_taken_of_a_whole_factor() -> None:
+    d = explained("input x = 0.7\na = 1.5\nfor i in range(6):\n    x = x * (a * a)\ny = x")
+    assert d.chain == "dy/dx = 2.25⁶"
+    d = explained("input x = 0.7\ninput a = 1.5\nfor i in range(6):\n    x = a ** 2 * x\ny = x")
+    assert d.chain == "dy/dx = (a²)⁶"
