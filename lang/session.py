@@ -87,6 +87,7 @@ class Session:
         self.frame: list[Any] = [None, self.state, None]
         self.last: tuple[str, NDArray] | None = None  # what was shown last
         self.paths: list[tuple[Source, tuple[PathStep, ...]]] = []
+        self.typed: set[str] = set()  # names that got their values here, and in no file
         self.fixed: Fixed = {}  # values that became shapes and the like, by which there is no derivative
         self.enough = FORGET_FROM
         self.begun: int | None = None  # what random numbers began from, where that was asked for
@@ -132,12 +133,12 @@ class Session:
     def _whole(self, work: Callable[[], Ran]) -> Ran:
         """Do all of the work, or nothing, also where it is interrupted."""
         frame, places, bindings = list(self.frame), dict(self.scope.places), list(self.state.bindings or ())
-        bound_by, fixed = dict(self.bound_by), dict(self.fixed)
+        bound_by, typed, fixed = dict(self.bound_by), set(self.typed), dict(self.fixed)
         try:
             return contained(work, self.bound_by, self.name)
         except BaseException:
             self.frame[:], self.scope.places, self.state.bindings = frame, places, bindings
-            self.fixed = fixed
+            self.typed, self.fixed = typed, fixed
             self.bound_by.clear()
             self.bound_by.update(bound_by)
             raise
@@ -147,7 +148,7 @@ class Session:
         checked = Checker(body, self.names)
         if checked.found:
             raise problems.raised(sorted(checked.found, key=lambda p: p.span.start if p.span else 0))
-        given = self._given(checked)
+        given = self._given(checked, in_file)
         missing = unknown(checked, {*self.names, *given})
         if missing:
             raise problems.raised(missing)
@@ -161,6 +162,7 @@ class Session:
         with self._running():
             for statement in body.statements:
                 self._statement(statement, compiler.block((statement,)))
+                (self.typed.difference_update if in_file else self.typed.update)(assigned((statement,)))
             values = self._shown(body)
             for value in self.frame:  # computed now: what is left for later could be interrupted then
                 if value.__class__ is NDArray:
@@ -184,12 +186,15 @@ class Session:
             body = Linker(folder).linked(body, folder, os.path.realpath(source.name))
         return body
 
-    def _given(self, checked: Checker) -> dict[str, NDArray]:
-        """What the inputs of a piece take: what was given from outside; without a default, what the session has."""
+    def _given(self, checked: Checker, in_file: bool) -> dict[str, NDArray]:
+        """What the inputs of a piece take: what was given from outside; without a default, what the session has.
+
+        in_file: also what was typed here, before the defaults of the file.
+        """
         found = {}
         for name, node in checked.inputs.items():
             value = self.names.get(name)
-            if name in self.bound_by or node.default is None:
+            if name in self.bound_by or node.default is None or (in_file and name in self.typed):
                 if value.__class__ in NUMBERS:
                     found[name] = array(value)
                 elif isinstance(value, NDArray):

@@ -130,7 +130,17 @@ def test_files_take_values_of_the_session_where_they_have_none(tmp_path: Path) -
     made.load(Source("g.nd", "input y: [n]\ninput k = 2\noutput z = sum(y ** k)"), str(tmp_path))
     np.testing.assert_array_equal(grad(made, "x", "z"), [4, 32])  # through both
     made.bind("k", 1.0, "-i k=1")
-    assert made.load(Source("g.nd", "input y: [n]\ninput k = 2\noutput z = sum(y ** k)"), "").values == (("z", 5.0),)
+    again = Source("g.nd", "input y: [n]\ninput k = 2\noutput z = sum(y ** k)")
+    assert made.load(again, "").values == (("z", 5.0),)
+    made.run("k = 3")
+    assert made.load(again, "").values == (("z", 65.0),)
+    assert made.run("input k = 2").values == (("k", 2.0),)
+
+
+def test_defaults_of_a_file_are_read_again(tmp_path: Path) -> None:
+    made = Session()
+    for default in (1.0, 2.0):
+        assert made.load(Source("f.nd", f"input x = {default}\noutput x"), "").values == (("x", default),)
 
 
 def test_a_loaded_program_gives_what_run_gives() -> None:
