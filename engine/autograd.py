@@ -302,7 +302,10 @@ def grad(
     made = []
     for x in wanted:
         assert x.node is not None
-        g = found[x.node.id][1] if x.node.id in found else np.zeros(x.shape, x.dtype)
+        if x.node.id in found:
+            g = found[x.node.id][1]
+        else:
+            g = np.zeros(x.shape, x.dtype) if STATE.remote is None else STATE.remote.zeros_beside(x)
         made.append(g if isinstance(g, NDArray) else new_array(g))
         if made[-1].size * made[-1].dtype.itemsize >= STATE.defer_from or STATE.remote is not None:
             enlarge(made[-1])

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad.tape import Remote
+
 # Functions over plain arrays that rules and values need and NumPy does not have, by name.
 _PLAIN: dict[str, Callable[..., Any]] = {}
 
@@ -30,6 +32,11 @@ def concrete(x: Any) -> Any:
     while hasattr(x, "_data"):
         x = x._data
     return getattr(x, "value", x)
+
+
+def as_array(x: Any) -> Any:
+    """`x` as a plain array, where it is: what is on a device stays there."""
+    return x if isinstance(x, Remote) else np.asarray(x)
 
 
 class PlainNamespace:

@@ -155,7 +155,7 @@ class Double(Device):
         from ndgrad.fusion import tiles
 
         COUNTS.kernels += 1
-        work.inputs = [x.raw.hidden if isinstance(x, DeviceArray) else x for x in work.inputs]
+        work.inputs = [self.raw(x).hidden if isinstance(x, DeviceArray) else x for x in work.inputs]
         inside = {key: x.raw.hidden if isinstance(x, DeviceArray) else x for key, x in into.items()}
         tiles.run(work, inside)
         for lazy in (*work.stores, *work.sums):

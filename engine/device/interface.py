@@ -97,6 +97,7 @@ class Device:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self.ones: dict[np.dtype[Any], DeviceArray] = {}
 
     def __str__(self) -> str:
         return str(self.context)
@@ -147,9 +148,17 @@ class Device:
         except self.spends as error:
             raise self.full(data.nbytes, error) from None
 
+    def scalar(self, x: np.generic) -> DeviceArray:
+        """A number in the device's memory, never written to; the 1 that sweeps begin with is sent once."""
+        if x != 1:
+            return self.put(x)
+        if x.dtype not in self.ones:
+            self.ones[x.dtype] = self.put(x)
+        return self.ones[x.dtype]
+
     def read(self, x: DeviceArray) -> Array:
-        """The entries, copied to the host; waits for them. Noted where an operation reads them to compute."""
-        if COUNTS.operation:
+        """The entries, copied to the host; waits for them. Noted where an operation reads more than a condition."""
+        if COUNTS.operation and x.size > 1:
             COUNTS.host("reading")
         return self.fetch(x)
 
@@ -327,10 +336,20 @@ class Device:
         parts = key if isinstance(key, tuple) else (key,)
         if not any(isinstance(k, (np.ndarray, list, Remote)) for k in parts):
             return key
+        if self.inside(x.shape, parts):
+            return tuple(map(self.raw, parts)) if isinstance(key, tuple) else self.raw(key)
         parts = tuple(self.fetch(k) if isinstance(k, DeviceArray) else k for k in parts)
         _ = np.broadcast_to(_NOTHING, x.shape)[parts]  # NumPy's own errors for indices that are outside
         made = tuple(self.upload(np.asarray(k)) if isinstance(k, (np.ndarray, list)) else k for k in parts)
         return made if isinstance(key, tuple) else made[0]
+
+    def inside(self, shape: tuple[int, ...], parts: tuple[Any, ...]) -> bool:
+        """Whether all indices are arrays of integers, some of them on the device, none outside; False if not sure."""
+        if len(parts) > len(shape) or not any(isinstance(k, DeviceArray) for k in parts):
+            return False
+        if any(not isinstance(k, (DeviceArray, np.ndarray)) or k.dtype.kind not in "iu" or not k.size for k in parts):
+            return False
+        return all(-n <= int(np.min(k)) and int(np.max(k)) < n for n, k in zip(shape, parts, strict=False))
 
     def converted(self, x: DeviceArray, dtype: np.dtype[Any], copy: bool) -> DeviceArray:
         """x in another dtype."""

@@ -26,7 +26,7 @@ DType = np.dtype[Any]
 BLOCK = 256  # threads of a block at most
 
 PRELUDE = """\
-#define ND_INFINITY (1e300 * 1e300)
+#define ND_INFINITY (-log(0.0))
 
 struct nd_add { template <typename T> static __device__ __forceinline__ T of(T a, T b) { return a + b; } };
 struct nd_and { template <typename T> static __device__ __forceinline__ T of(T a, T b) { return a && b; } };

@@ -64,6 +64,7 @@ class Launches:
     def operand(self, x: Any) -> Any:
         """An input as kernels take it: a number by value, an array on the device."""
         if isinstance(x, DeviceArray):
+            self.device.raw(x)  # E307 for one of another device
             return x
         return self.device.put(x) if np.ndim(x) else np.asarray(x)[()]
 

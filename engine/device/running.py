@@ -229,15 +229,25 @@ def head(value: Any, dtype: np.dtype[Any]) -> Any:
 def beside(y: NDArray, g: Any) -> Any:
     """The cotangent of y, where y is."""
     device = device_of(y)
-    if device is None or isinstance(g, (NDArray, DeviceArray)) or not np.ndim(g):
+    if device is None or isinstance(g, (NDArray, DeviceArray)):
         return g
+    if not np.ndim(g):
+        return device.scalar(y.dtype.type(g))
     return lifted(g) if not any(g.strides) else device.put(g)
 
 
-def own(x: Any) -> Any:
-    """A copy that nothing else refers to."""
-    value = x.compute() if x.__class__ is Lazy else x
-    return value.copy() if isinstance(value, DeviceArray) else np.array(value)
+def own(x: Any, value: Any = None) -> Any:
+    """A copy that nothing else refers to, on the device if x or the value that will be written into it is there."""
+    x = x.compute() if x.__class__ is Lazy else x
+    if isinstance(x, DeviceArray):
+        return x.copy()
+    return value.device.put(x) if isinstance(value, DeviceArray) else np.array(x)
+
+
+def on_host(function: Callable[..., Any], *args: Any) -> Any:
+    """The function of plain arrays on the host, its result on the device that one of them is on; noted."""
+    device = device_of(args)
+    return function(*args) if device is None else device.on_host(function.__name__, function, args, {})
 
 
 # Deferred values

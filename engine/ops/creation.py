@@ -11,6 +11,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import default, first, stated, truth, whole
+from ndgrad.namespace import as_array
 from ndgrad.ops.shape import as_shape
 from ndgrad.primitive import NoDerivative, primitive
 from ndgrad.tape import STATE
@@ -132,7 +133,7 @@ ones_like = primitive(
 
 float_ = primitive(
     "float",
-    value=lambda F, x: np.asarray(x).astype(STATE.float_dtype)[()],
+    value=lambda F, x: as_array(x).astype(STATE.float_dtype)[()],
     vjps=[lambda g: g],
     linear="jointly",
     routes=True,
@@ -142,7 +143,7 @@ float_ = primitive(
 )
 int_ = primitive(
     "int",
-    value=lambda F, x: np.asarray(x).astype(np.int64)[()],
+    value=lambda F, x: as_array(x).astype(np.int64)[()],
     vjps=[NoDerivative("integers carry no gradient")],
     shape=lambda x: x,
     dtype=whole,
@@ -150,7 +151,7 @@ int_ = primitive(
 )
 bool_ = primitive(
     "bool",
-    value=lambda F, x: np.asarray(x).astype(np.bool_)[()],
+    value=lambda F, x: as_array(x).astype(np.bool_)[()],
     vjps=[NoDerivative("the result is true or false")],
     shape=lambda x: x,
     dtype=truth,

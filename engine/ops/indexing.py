@@ -15,7 +15,7 @@ from ndgrad.namespace import PLAIN, plain, unbroadcast
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import Primitive, primitive
 from ndgrad.sweep import Scattered
-from ndgrad.tape import KEEPING, STATE, General, Remote
+from ndgrad.tape import KEEPING, STATE, General
 
 BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
@@ -181,7 +181,7 @@ index.call = _reading(index.call)
 @plain
 def update_plain(x: Any, value: Any, key: Any) -> Any:
     """A copy of x in which the entries at `key` are `value`."""
-    made = x.copy() if isinstance(x, Remote) else np.array(x)
+    made = np.array(x) if STATE.remote is None else STATE.remote.own(x, value)
     try:
         made[key] = value
     except IndexError as error:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import floating, floating_pair
-from ndgrad.namespace import concrete, plain, unbroadcast
+from ndgrad.namespace import as_array, concrete, plain, unbroadcast
 from ndgrad.primitive import composite, primitive
 
 Shape = tuple[int, ...]
@@ -170,7 +170,7 @@ def _cofactors(F: Any, y: Any, x: Any) -> Any:
     n = x.shape[-1]
     if n == 0:
         return x
-    matrices = np.asarray(concrete(x))
+    matrices = as_array(concrete(x))
     finite = bool(np.isfinite(matrices).all())
     regular = finite and bool(np.all(np.linalg.cond(matrices) < 1e12)) if matrices.size else True
     if regular or not finite:

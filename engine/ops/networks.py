@@ -9,7 +9,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import floating
-from ndgrad.namespace import concrete
+from ndgrad.namespace import as_array, concrete
 from ndgrad.ops.indexing import indexed
 from ndgrad.ops.reductions import axes_of
 from ndgrad.primitive import composite, primitive
@@ -48,7 +48,7 @@ def _offsets(size: Shape) -> list[Any]:
 def _windows(x: Any, size: Shape, stride: Shape, dilation: Shape) -> Any:
     """x (…, *spatial) → (…, *counts, *size), a copy."""
     counts = _counts(x.shape, size, stride, dilation)
-    made = np.empty((*x.shape[: x.ndim - len(size)], *counts, *size), x.dtype)
+    made = np.empty_like(x, shape=(*x.shape[: x.ndim - len(size)], *counts, *size), order="C")
     for offset in _offsets(size):
         made[(..., *offset)] = x[(..., *_places(offset, counts, stride, dilation))]
     return made
@@ -56,7 +56,7 @@ def _windows(x: Any, size: Shape, stride: Shape, dilation: Shape) -> Any:
 
 def _fold(g: Any, shape: Shape, size: Shape, stride: Shape, dilation: Shape) -> Any:
     """The transpose of windows: every window's entries added where they came from."""
-    made = np.zeros(shape, g.dtype)
+    made = np.zeros_like(g, shape=shape, order="C")
     counts = _counts(shape, size, stride, dilation)
     for offset in _offsets(size):
         made[(..., *_places(offset, counts, stride, dilation))] += g[(..., *offset)]
@@ -297,7 +297,7 @@ def _cross_entropy(F: Any, logits: Any, labels: Any, axis: int) -> Any:
     logs = F.log_softmax(logits, axis)
     if len(labels.shape) == len(logits.shape):
         return -F.mean(F.sum(labels * logs, axis=axis))
-    numbers = np.asarray(concrete(labels)).astype(np.int64)
+    numbers = as_array(concrete(labels)).astype(np.int64)
     picked = F.take_along_axis(logs, np.expand_dims(numbers, axis), axis)
     return -F.mean(picked)
 

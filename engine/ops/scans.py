@@ -10,6 +10,7 @@ from ndgrad.dtypes import counting, whole
 from ndgrad.namespace import plain
 from ndgrad.ops.reductions import Axis, axes_of
 from ndgrad.primitive import Kink, NoDerivative, composite, primitive
+from ndgrad.tape import STATE, Remote
 
 
 def _along(op: str, x: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -42,6 +43,8 @@ cumsum_along = primitive(
 @plain
 def linear_scan(a: Any, b: Any, axis: int) -> Any:
     """s with s_k = a_k s_{k-1} + b_k along axis, s_{-1} = 0."""
+    if isinstance(a, Remote) or isinstance(b, Remote):  # a step for each k, each of which would wait for the one before
+        return STATE.remote.on_host(linear_scan, a, b, axis)
     a, b = np.broadcast_arrays(a, b)
     a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
     s = np.empty(b.shape, np.result_type(a, b))

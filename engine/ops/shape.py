@@ -8,7 +8,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import stated
-from ndgrad.namespace import unbroadcast
+from ndgrad.namespace import as_array, unbroadcast
 from ndgrad.primitive import composite, primitive
 
 Shape = tuple[int, ...]
@@ -228,7 +228,7 @@ atleast_3d = composite(
 
 astype = primitive(
     "astype",
-    value=lambda F, x, dtype: np.asarray(x).astype(dtype)[()],
+    value=lambda F, x, dtype: as_array(x).astype(dtype)[()],
     shape=lambda x, dtype: x,
     dtype=stated,
     vjps=[lambda g: g],

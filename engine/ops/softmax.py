@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 
 from ndgrad.dtypes import floating
-from ndgrad.namespace import plain
+from ndgrad.namespace import as_array, plain
 from ndgrad.ops.reductions import Axis, axes_of, reduced, restored
 from ndgrad.primitive import primitive
+
+
+def _floats(x: Any) -> Any:
+    """x as an array of floats."""
+    x = as_array(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
 @plain
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """log Σ e^x without overflow; -inf where every entry is -inf."""
-    x = np.asarray(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.float64)
+    x = _floats(x)
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0.0)
     y = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True)) + shift
@@ -50,7 +56,7 @@ logsumexp_ = primitive(
 @plain
 def softmax(x: Any, axis: Axis = -1) -> Any:
     """e^x / Σ e^x along axis, without overflow."""
-    x = np.asarray(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.float64)
+    x = _floats(x)
     e = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
     return e / np.sum(e, axis=axis, keepdims=True)
 

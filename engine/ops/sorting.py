@@ -8,7 +8,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import first, whole
-from ndgrad.namespace import concrete
+from ndgrad.namespace import as_array, concrete
 from ndgrad.ops.reductions import axes_of
 from ndgrad.primitive import Kink, NoDerivative, Unknown, composite, primitive
 
@@ -36,7 +36,7 @@ def _along_shape(x: tuple[int, ...], indices: tuple[int, ...], axis: int) -> tup
 def _along_index(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
     """The key that reads x[…, indices, …] along axis, entry by entry."""
     (at,) = axes_of("take_along_axis", axis, shape)
-    indices = np.asarray(indices, dtype=np.int64)
+    indices = as_array(indices).astype(np.int64, copy=False)
     if indices.ndim != len(shape):
         raise problems.does_not_fit("take_along_axis", "indices need as many axes as the array", (shape, indices.shape))
     key = []

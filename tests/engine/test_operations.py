@@ -206,8 +206,9 @@ CASES: dict[str, list[tuple[list[Any], dict[str, Any]]]] = {
 
 REGISTRY = load_all()
 ELEMENTWISE = [op for op in REGISTRY.values() if op.elementwise and not op.untracked]
-# `output` marks one of several results; operations with several results are drawn, it is not.
-OTHERS = [op for op in REGISTRY.values() if not op.elementwise and not op.untracked and op.name != "output"]
+# Marks of the engine, no operations: `output` for one of several results, `segment` for what is recorded anew.
+MARKS = {"output", "segment"}
+OTHERS = [op for op in REGISTRY.values() if not op.elementwise and not op.untracked and op.name not in MARKS]
 
 
 def test_every_operation_is_either_elementwise_or_has_a_case_here() -> None:
@@ -216,7 +217,7 @@ def test_every_operation_is_either_elementwise_or_has_a_case_here() -> None:
 
 def test_every_operation_is_at_home_where_the_table_says() -> None:
     known = {name for listed in (*HOMES.values(), *INTERNAL.values()) for name in listed.split()}
-    assert set(REGISTRY) - {"output"} == known
+    assert set(REGISTRY) - MARKS == known
     assert set(namespace._PLAIN) == {name for listed in PLAIN_FUNCTIONS.values() for name in listed.split()}
     assert names() == sorted(op.name for op in REGISTRY.values() if not op.internal)
 
