@@ -5,11 +5,9 @@ A new command is a module in `commands/` with `app`, and its name in COMMANDS.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -20,33 +18,39 @@ COMMANDS = (
     *("run", "eval", "explain", "fmt", "lint", "help", "ops"),
     *("check", "why", "diff", "minimize", "graph", "plot", "repl", "completion"),
 )
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 EPILOG = "Examples:\n\nndgrad eval 'x ** 2 + x' -i x=3 --grad x\n\nndgrad run samples/chain.nd --grad x"
 
 
-def markup() -> Literal["rich"] | None:
-    """Rich help on a terminal, plain help elsewhere: rich is not even imported there."""
-    return "rich" if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else None
-
-
 class Command(TyperCommand):
-    """A command whose plain help is grouped by panels, as the rich help is."""
+    """A command that refuses to be asked for two things where it can answer for one."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                is_argument = parameter.param_type_name == "argument"
-                panel = getattr(parameter, "rich_help_panel", None)
-                panels.setdefault(panel or ("Arguments" if is_argument else "Options"), []).append(record)
-        for panel, records in panels.items():
-            with formatter.section(panel):
-                formatter.write_dl(records)
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for parameter in given:
+            if _asks(parameter) and given.count(parameter) > 1:
+                ctx.fail(f"{parameter.opts[-1]} is given twice")
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from ndgrad.cli.screens import help_of
+
+        formatter.write(help_of(self, ctx))
+
+
+def _asks(parameter: Any) -> bool:
+    """Whether an option asks for one thing by name or value; of settings, the last one counts."""
+    asks = (parameter.metavar or "").startswith(("NAME", "VALUE"))
+    return asks and parameter.param_type_name == "option" and not parameter.multiple
 
 
 class Group(TyperGroup):
     """The group of all commands, each known by name before it is imported."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from ndgrad.cli.screens import help_of
+
+        formatter.write(help_of(self, ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -72,7 +76,7 @@ def single(help: str, *examples: str, bare: bool = False) -> tuple[typer.Typer, 
 
     bare: whether the command has a meaning without arguments; else its help is shown then.
     """
-    app = typer.Typer(add_completion=False, rich_markup_mode=markup())
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     epilog = "Examples:\n\n" + "\n\n".join(examples)
     return app, app.command(
         cls=Command, context_settings=dict(SETTINGS), help=help, epilog=epilog, no_args_is_help=not bare
@@ -84,7 +88,7 @@ def command() -> Any:
     app = typer.Typer(
         cls=Group,
         context_settings=dict(SETTINGS),
-        rich_markup_mode=markup(),
+        rich_markup_mode=None,
         epilog=EPILOG,
         no_args_is_help=True,
         add_completion=False,
