@@ -11,16 +11,19 @@ DERIVATIVE = "Derivative"
 OUTPUT = "Output"
 LIMITS = "Limits"
 
-Program = Annotated[str, typer.Argument(metavar="FILE", help="The program, or - for standard input.")]
-Text = Annotated[str, typer.Argument(metavar="TEXT", help="The program itself; `;` separates statements.")]
+Program = Annotated[
+    str, typer.Argument(metavar="FILE", help="The program, or - for standard input.", rich_help_panel=FILES)
+]
+Text = Annotated[
+    str, typer.Argument(metavar="TEXT", help="The program; `;` separates statements.", rich_help_panel=FILES)
+]
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
         "-i",
         "--input",
         metavar="NAME=VALUE",
-        help="Bind an input. VALUE: a literal (3, [[1,2],[3,4]]), a file (x.npy, t.csv, t.csv:COLUMN, d.npz:NAME, "
-        "x.json, …; @ before a path forces a file), or - for standard input. Repeatable.",
+        help="A literal (3, [1,2]), a file (x.npy, d.npz:NAME, t.csv:COLUMN, @PATH), or standard input (-).",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -30,7 +33,7 @@ Grad = Annotated[
     typer.Option(
         "--grad",
         metavar="NAME[,NAME]",
-        help="Inputs to differentiate by; all for every float input. Repeatable.",
+        help="Differentiate by these inputs; all: every float one.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -40,7 +43,7 @@ Head = Annotated[
     typer.Option(
         "--head",
         metavar="VALUE",
-        help="The adjoint of the output, broadcast to its shape; ones unless given.",
+        help="The adjoint of the output, spread to it; else ones.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -50,7 +53,7 @@ HeadOf = Annotated[
     typer.Option(
         "--head-of",
         metavar="NAME=VALUE",
-        help="The adjoint of an output, where several are differentiated together. Repeatable.",
+        help="The adjoint of one of several outputs.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -60,7 +63,7 @@ Of = Annotated[
     typer.Option(
         "--of",
         metavar="NAME",
-        help="The output, or variable, to differentiate; the first output unless given.",
+        help="The output or variable; else the first output.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -70,7 +73,7 @@ Jac = Annotated[
     typer.Option(
         "--jac",
         metavar="NAME[,NAME]",
-        help="Inputs to give the Jacobian by: the derivative of each entry of the output by each of the input.",
+        help="Inputs to give the Jacobian by.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -80,7 +83,7 @@ Hess = Annotated[
     typer.Option(
         "--hess",
         metavar="NAME[,NAME]",
-        help="Inputs to give the Hessian by: the second derivatives of the output, weighed by the head.",
+        help="Inputs to give the Hessian by.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -90,7 +93,7 @@ Jvp = Annotated[
     typer.Option(
         "--jvp",
         metavar="NAME=VALUE",
-        help="A direction of an input: how the output changes along it. Several directions are followed together.",
+        help="How the output changes along this direction.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -100,7 +103,7 @@ Hvp = Annotated[
     typer.Option(
         "--hvp",
         metavar="NAME=VALUE",
-        help="A direction of an input: how the gradient changes along it. Several are followed together.",
+        help="How the gradient changes along this direction.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -110,7 +113,7 @@ Mode = Annotated[
     typer.Option(
         "--mode",
         metavar="reverse|forward",
-        help="How gradients and Jacobians are computed; reverse, or what is shorter, unless given.",
+        help="How gradients and Jacobians are computed.",
         rich_help_panel=DERIVATIVE,
         show_default=False,
     ),
@@ -121,7 +124,7 @@ Seed = Annotated[
         "--seed",
         metavar="N",
         min=0,
-        help="What random numbers begin from; new ones each time unless given.",
+        help="What random numbers begin from; else new ones.",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -130,7 +133,7 @@ Train = Annotated[
     bool,
     typer.Option(
         "--train/--predict",
-        help="Whether dropout and batch_norm train; they predict unless given.",
+        help="Whether dropout and batch_norm train; else not.",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -140,7 +143,7 @@ Dtype = Annotated[
     typer.Option(
         "--dtype",
         metavar="float32|float64",
-        help="What floats are computed in; files keep their own unless given.",
+        help="What floats are computed in; files keep theirs.",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -150,7 +153,7 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="cpu|gpu|gpu:N",
-        help="Where large arrays are, and are computed with; the CPU unless given.",
+        help="Where large arrays are computed; else the CPU.",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -159,8 +162,8 @@ Format = Annotated[
     Literal["table", "plain", "json", "npy", "npz", "csv", "safetensors"] | None,
     typer.Option(
         "--format",
-        metavar="table|plain|json|npy|npz|csv|safetensors",
-        help="Table on a terminal, json when piped, unless given.",
+        metavar="FORMAT",
+        help="table, plain, json, npy, npz, csv or safetensors; unless given, table on a terminal, json in a pipe.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -171,7 +174,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write to a file; its name (.npy, .npz, .csv, .json, …) chooses the format.",
+        help="Write to a file; its name (.npy, .csv, …) tells the format.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -183,7 +186,7 @@ Precision = Annotated[
         metavar="N",
         min=1,
         max=17,
-        help="Significant digits in table and plain.",
+        help="Significant digits in table and plain, 1 to 17.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -192,7 +195,7 @@ NanCheck = Annotated[
     bool,
     typer.Option(
         "--nan-check",
-        help="Stop at the first nan or infinity and say which operation made it (exit code 3).",
+        help="Stop at the first nan or infinity; exit code 3.",
         rich_help_panel=DERIVATIVE,
     ),
 ]
@@ -201,7 +204,7 @@ Each = Annotated[
     typer.Option(
         "--each",
         metavar="NAME",
-        help="Run for every record of this input (lines of JSON, arrays of a .npy stream, rows), a result line each.",
+        help="Run for every record of this input, a line each.",
         rich_help_panel=FILES,
         show_default=False,
     ),
@@ -213,7 +216,7 @@ Jobs = Annotated[
         metavar="N",
         min=1,
         max=1024,
-        help="Processes that share the records of --each; one unless given.",
+        help="Processes that share the records of --each.",
         rich_help_panel=LIMITS,
         show_default=False,
     ),
@@ -228,13 +231,11 @@ Full = Annotated[
 ]
 Stats = Annotated[
     bool,
-    typer.Option(
-        "--stats", help="Also the time, the operations recorded and fused, the memory used.", rich_help_panel=OUTPUT
-    ),
+    typer.Option("--stats", help="Also time, operations recorded and fused, memory used.", rich_help_panel=OUTPUT),
 ]
 Profile = Annotated[
     bool,
-    typer.Option("--profile", help="Run once more, and show the time of every line.", rich_help_panel=OUTPUT),
+    typer.Option("--profile", help="Also the time of every line, from a run of its own.", rich_help_panel=OUTPUT),
 ]
 Threads = Annotated[
     int | None,
@@ -243,7 +244,7 @@ Threads = Annotated[
         metavar="N",
         min=1,
         max=256,
-        help="Threads that share operations on large arrays; one for each core that the process may use unless given.",
+        help="Threads for large arrays; one for each core unless given.",
         rich_help_panel=LIMITS,
         show_default=False,
     ),
@@ -254,7 +255,7 @@ MaxSteps = Annotated[
         "--max-steps",
         metavar="N",
         min=1,
-        help="Stop after so many rounds of loops and calls; ten million unless given.",
+        help="Rounds of loops and calls; ten million unless given.",
         rich_help_panel=LIMITS,
         show_default=False,
     ),
@@ -264,7 +265,7 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="Keep about so much of long loops for the gradient (100M), and compute the rest again.",
+        help="Memory that long loops keep; the rest is computed again.",
         rich_help_panel=LIMITS,
         show_default=False,
     ),
@@ -274,7 +275,7 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Stop where more memory would be in use: 500M, 2G; what the machine has unless given.",
+        help="Memory in use (500M, 2G); what there is unless given.",
         rich_help_panel=LIMITS,
         show_default=False,
     ),
@@ -285,7 +286,7 @@ Timeout = Annotated[
         "--timeout",
         metavar="SECONDS",
         min=0.0,
-        help="Stop after so many seconds; never unless given.",
+        help="Seconds that it may take; any time unless given.",
         rich_help_panel=LIMITS,
         show_default=False,
     ),

@@ -22,7 +22,7 @@ Over = Annotated[
     typer.Option(
         "--over",
         metavar="NAME[,NAME]",
-        help="Inputs to move, from the values they have. Repeatable.",
+        help="Inputs to move, from the values they have.",
         rich_help_panel=SEARCH,
         show_default=False,
     ),
@@ -41,7 +41,7 @@ Bounds = Annotated[
     typer.Option(
         "--bounds",
         metavar="NAME=LOW:HIGH",
-        help="The least and the most that an input may be; one side may be empty. Repeatable.",
+        help="The least and the most that an input may be; one side may be empty.",
         rich_help_panel=SEARCH,
         show_default=False,
     ),

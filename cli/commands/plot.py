@@ -32,7 +32,7 @@ Tangent = Annotated[
     typer.Option(
         "--tangent",
         metavar="NAME=NUMBER",
-        help="Draw the tangent there, with its equation. Repeatable.",
+        help="Draw the tangent there, with its equation.",
         rich_help_panel=PICTURE,
         show_default=False,
     ),
@@ -42,7 +42,7 @@ Label = Annotated[
     typer.Option(
         "--label",
         metavar="NAME=TEXT",
-        help="What to write at the axis of an input or of the output: --label 'x=time (s)'. Repeatable.",
+        help="What to write at the axis of an input or of the output: --label 'x=time (s)'.",
         rich_help_panel=PICTURE,
         show_default=False,
     ),
