@@ -14,7 +14,7 @@ from ndgrad.cli.job import Job
 from ndgrad.cli.streams import columns, only_ascii, painter, put
 from ndgrad.cli.writing.matrices import entry
 from ndgrad.lang.notation import gradient_name
-from ndgrad.lang.reasons import Why, why
+from ndgrad.lang.reasons import NoEntry, Why, why
 
 if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
@@ -46,7 +46,7 @@ def answer(job: Job, at: tuple[int, ...] | None) -> Why:
     more = {"seed": job.more.seed, "train": job.more.train}
     try:
         return why(program, job.grad[0], at, inputs, **settings, **more, **job.limits.arguments())
-    except IndexError as error:
+    except NoEntry as error:
         problems.usage(str(error) if at is None else f"--at {','.join(map(str, at))}: {error}")
 
 
@@ -68,12 +68,10 @@ def lines_of(found: Why, program: str, precision: int | None = None) -> list[str
     lines = [f"{paint(name, 'title')} = {entry(found.value, precision)}, {where}"]
     for reason in found.reasons:
         lines += ["", *_reason(reason, program, precision, paint)]
-    if found.path:
+    if found.verdict == "finite":
         lines += ["", *_path(found, program, precision, paint)]
         if found.growth and not LARGE < found.share < 1 / LARGE:
             lines += ["", *_growth(found, program, precision, paint)]
-    elif not found.reasons:
-        lines += ["", "  every factor on the way back from the output is 1"]
     return lines
 
 
@@ -111,10 +109,13 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list[str]:
-    title = "the factors, from the output back"
+    title, ones = "the factors, from the output back", "every factor on the way back from the output is 1"
     if abs(found.share - 1) > 5e-3:
         part = f"{100 * found.share:.3g} % of it" if 0 < found.share < 1 else "against which others go"
         title = f"the way that gives most at every step, {part}"
+        ones = f"{title}: every factor is 1"
+    if not found.path:
+        return [f"  {ones}"]
     steps = sorted(found.path, key=lambda s: -abs(_size(s.factor)))[:MOST_STEPS]
     shown = [step for step in found.path if step in steps]
     rows = [_step(step, program, precision) for step in shown]

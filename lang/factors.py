@@ -45,16 +45,18 @@ def factors(question: Question) -> tuple[tuple[Step, ...], float]:
     adjoint = float(head[entry])
     found: dict[Any, _Place] = {}
     while node.id != way.variable.id:
-        factor, parent, i, to = _widest(question, node, entry)
+        made = node.parents[0] if node.op is OUTPUT else node
+        assert made is not None
+        factor, parent, i, to = _widest(question, node, made, entry)
         adjoint *= factor
-        key = node.op, way.places.get(node.id) or node.id
-        place = found.pop(key, None) or _Place(question.expression(node), way.places.get(node.id))
-        if not place.rounds:
-            place.operands = question.shown(node, i, to)
-        place.rounds.add(way.rounds[node.id])
+        span = way.places.get(made.id)
+        place = found.pop(span or made.id, None) or _Place(question.expression(made), span)
+        place.rounds.add(way.rounds[made.id])
+        if len(place.rounds) == 1:
+            place.operands = question.shown(made, i, to)
         place.factor *= factor
         place.adjoint = adjoint
-        found[key] = place
+        found[span or made.id] = place
         node, entry = parent, to
     steps = tuple(place.step() for place in found.values() if place.factor != 1)
     return steps, adjoint / question.value
@@ -75,29 +77,32 @@ class _Place:
         return Step(self.expression, self.span, len(self.rounds), self.factor, self.operands, self.adjoint)
 
 
-def _widest(question: Question, node: Node, entry: Entry) -> tuple[float, Node, int, Entry]:
-    """The derivative of an entry by that entry of an operand through which most of its change comes: it, and where."""
+def _widest(question: Question, node: Node, made: Node, entry: Entry) -> tuple[float, Node, int, Entry]:
+    """The derivative of an entry by that entry of an operand through which most of its change comes: it, and where.
+
+    made: the operation that gave the node, which is it unless that is one of several results.
+    """
     way = question.way
-    made = node.parents[0] if node.op is OUTPUT else node
-    assert made is not None
     assert made.op is not None
-    best: tuple[float, float, Node, int, Entry] | None = None
+    ways: dict[tuple[int, Entry], tuple[float, Node, int]] = {}  # an operand may stand on both sides
     for i, parent in enumerate(made.parents):
         change = None if parent is None else way.change.get(parent.id)
-        if parent is None or change is None:
+        if parent is None or change is None or 0 in parent.shape:
             continue
         if made.op.elementwise:
             to = own_entry(made.operands[i], node.shape, entry)
-            factor = float(slopes(node, i)[entry])
+            factor, _, _ = ways.get((parent.id, to), (0.0, parent, i))
+            ways[parent.id, to] = factor + float(slopes(node, i)[entry]), parent, i
         else:
             factors = row(node, parent, entry)
             to = largest_entry(factors * change)
-            factor = float(factors[to])
-        size = abs(factor * float(change[to]))
-        if best is None or size > best[0]:
-            best = size, factor, parent, i, to
-    assert best is not None
-    return best[1:]
+            ways[parent.id, to] = float(factors[to]), parent, i
+    (_, to), (factor, parent, i) = max(ways.items(), key=lambda one: abs(one[1][0] * _at(way.change, *one[0])))
+    return factor, parent, i, to
+
+
+def _at(change: dict[int, Any], node: int, entry: Entry) -> float:
+    return float(change[node][entry])
 
 
 def cancelled(question: Question) -> Iterator[Reason]:

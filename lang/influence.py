@@ -75,9 +75,11 @@ class Influence:
             if node.op is not None:
                 self.rounds[node.id] = rounds.next(node)
         assert self.output is not None
-        self.places[self.output.id] = self.output.span or self.kept.span
+        names = self.kept.names
+        self.places[self.output.id] = self.kept.span
         for node in self.history:
-            place = self.places.setdefault(node.id, node.span)
+            own = node.span or (names[node.id].span if node.id in names else None)
+            place = self.places[node.id] = own or self.places.get(node.id)
             for parent in node.parents:
                 if parent is not None and parent.op is not None and parent.span is None:
                     self.places.setdefault(parent.id, place)

@@ -119,7 +119,9 @@ class Question:
     def labels(self, node: Node) -> list[str]:
         """How the operands of an operation are written, "" for numbers and for what the program does not write."""
         span = self.way.places.get(node.id)
-        written = self._written(span, node) if span is not None and node.span is not None else None
+        if node.span is None:
+            return [""] * len(node.operands)
+        written = None if span is None else self._written(span, node)
         if written is None:
             names = self.kept.names
             written = [

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 MOST = 5  # reasons of one kind
 
 
+class NoEntry(IndexError):
+    """An entry that the gradient does not have."""
+
+
 class Why(Frozen):
     """Why the derivative of `of` (of ⟨head, of⟩ where it is `headed`) by the entry `at` of `wrt` is `value`.
 
@@ -59,7 +63,7 @@ def why(
 ) -> Why:
     """Why the entry `at` of the gradient by `name` is what it is; unless given, one that is not finite, or the largest.
 
-    options: head, of, dtype, seed, train and the limits of `Program.run`. IndexError for no such entry; else as a run.
+    options: head, of, dtype, seed, train and the limits of `Program.run`. NoEntry for no such entry; else as a run.
     """
     losses: list[Loss] = []
     run = kept(program, inputs or {}, [name], compiler=losing(losses), **options)
@@ -84,15 +88,15 @@ def why(
 
 
 def _entry(gradient: Any, name: str, at: Entry | None) -> Entry:
-    """The entry that is asked for, counted from the front. IndexError."""
+    """The entry that is asked for, counted from the front. NoEntry."""
     if not gradient.size:
-        raise IndexError(f"the gradient by `{name}` has no entries")
+        raise NoEntry(f"the gradient by `{name}` has no entries")
     if at is None:
         return largest_entry(gradient)
     if not gradient.ndim and at:
-        raise IndexError(f"the gradient by `{name}` is one number, without entries")
+        raise NoEntry(f"the gradient by `{name}` is one number, without entries")
     if len(at) != gradient.ndim or any(not -n <= i < n for i, n in zip(at, gradient.shape, strict=True)):
-        raise IndexError(f"the gradient by `{name}` has the shape {shown_shape(gradient.shape)}, and no such entry")
+        raise NoEntry(f"the gradient by `{name}` has the shape {shown_shape(gradient.shape)}, and no such entry")
     return tuple(i % n for i, n in zip(at, gradient.shape, strict=True))
 
 

@@ -54,6 +54,8 @@ def _flat(question: Question, node: Node, operand: int) -> Reason:
     """Why an operation whose operand moves does not move itself."""
     parent = node.parents[operand]
     assert parent is not None
+    if 0 in node.shape and not isinstance(node.value, tuple):
+        return question.of_node("not gathered", "what it goes into has no entries", node, ())
     change = question.way.change[parent.id]
     entry = first_entry(np.not_equal(change, 0))
     kind, text = _words(question, node, operand, entry)
@@ -90,6 +92,8 @@ def _left_out(question: Question, node: Node, operand: int, entry: Entry) -> str
 def _cancels(question: Question, node: Node, operand: int, entry: Entry) -> str | None:
     """Several changes whose sum is 0: of two operands, or of the entries that are added up."""
     way = question.way
+    if isinstance(node.value, tuple):
+        return None
     dots = [None if p is None else way.change.get(p.id) for p in node.parents]
     alone = [changed(node, [dot if i == k else None for i, dot in enumerate(dots)]) for k in range(len(dots))]
     moving = [np.not_equal(change, 0) for change in alone if np.any(change)]
@@ -102,6 +106,10 @@ def _cancels(question: Question, node: Node, operand: int, entry: Entry) -> str 
     dot = np.asarray(dots[operand])
     up, down = float(np.sum(np.maximum(dot, 0))), float(np.sum(np.minimum(dot, 0)))
     return f"what is summed moves by {word(up)} and {word(down)} in all, which cancels" if up and down else None
+
+
+def _stated(question: Question, node: Node, operand: int, entry: Entry) -> str | None:
+    return "the gradient that the program states is 0 here" if _name(node) == "custom_call" else None
 
 
 def _other_side(question: Question, node: Node, operand: int, entry: Entry) -> str | None:
@@ -190,6 +198,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("overwritten", _overwritten),
     ("not gathered", _left_out),
     ("cancels", _cancels),
+    ("stationary", _stated),
     ("not chosen", _other_side),
     ("flat", _constant),
     ("kink", _at_kink),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ndgrad.lang import compile
-from ndgrad.lang.reasons import Why, why
+from ndgrad.lang.reasons import NoEntry, Why, why
 
 
 def asked(text: str, at: tuple[int, ...] | None = None, **options: Any) -> Why:
@@ -114,6 +114,15 @@ ZEROS: dict[str, tuple[str, tuple[int, ...], str, int, str, tuple[str, float] | 
         "`q` comes from `x`, but line 3",
         None,
     ),
+    "a gradient of its own": (
+        "input x = 3\ng = custom_gradient(lambda a: a ** 2, lambda g, a: 0 * g)\nz = g(x)\n",
+        (),
+        "stationary",
+        3,
+        "the gradient that the program states is 0 here",
+        None,
+    ),
+    "nothing taken": ("input x = [2, 3]\nz = sum(x[5:])\n", (0,), "not gathered", 2, "what it goes into has no", None),
     "a part of a result": ("input x = [[2, 0], [0, 3]]\nq, r = qr(x)\nz = q\n", (0, 0), "stationary", 2, "", None),
 }
 
@@ -284,6 +293,23 @@ def test_one_way_gives_all(text: str) -> None:
     assert np.prod([step.factor for step in found.path]) == pytest.approx(found.value, rel=1e-12)
 
 
+def test_an_operand_that_stands_on_both_sides_is_one_way() -> None:
+    found = asked("def sq(a): return a * a\ninput x = 3\nb = x\nfor i in range(4): b = sq(b) / 10\noutput b\n")
+    assert [(step.expression, step.rounds) for step in found.path] == [("sq(b) / 10", 4), ("a * a", 4)]
+    assert found.share == pytest.approx(1.0)
+
+
+def test_one_of_several_results_of_an_operation() -> None:
+    found = asked("input x = [[2, 1], [1, 3]]\nu, s, v = svd(x)\noutput y = s[0]\n", (0, 1))
+    assert [step.expression for step in found.path] == ["svd(x)"]
+    assert found.share == pytest.approx(1.0)
+
+
+def test_functions_of_many_operations_are_one_factor() -> None:
+    found = asked("input x = [1, 2, 3]\noutput y = cross_entropy([x], [0])\n", (1,))
+    assert [(step.expression, step.rounds) for step in found.path] == [("cross_entropy([x], [0])", 1)]
+
+
 def test_rounds_are_counted() -> None:
     (step,) = asked("input x = 1.5\nb = x\nfor i in range(100): b = b * 1.5\noutput z = b\n").path
     assert (step.rounds, step.factor, step.expression) == (100, pytest.approx(1.5**100), "b * 1.5")
@@ -313,7 +339,7 @@ def test_ways_that_cancel_but_for_rounding() -> None:
     [((2,), "has the shape 2, and no such entry"), ((), "has the shape 2"), ((0, 0), "has the shape 2")],
 )
 def test_an_entry_that_there_is_not(at: tuple[int, ...], said: str) -> None:
-    with pytest.raises(IndexError, match=said):
+    with pytest.raises(NoEntry, match=said):
         asked("input x = [1, 2]\noutput z = x ** 2\n", at)
 
 
