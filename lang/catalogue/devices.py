@@ -15,8 +15,8 @@ ENTRIES = (
     Entry(
         "E702",
         "a package that is not installed",
-        "Some formats are read and written with packages of their own, which are installed only where they are asked "
-        'for: `pip install "ndgrad[io]"`.',
+        "Some formats are read and written, and pictures drawn, with packages of their own, which are installed only "
+        'where they are asked for: `pip install "ndgrad[io]"` for formats, `pip install "ndgrad[plot]"` for pictures.',
         "$ mkdir h5py && echo 'raise ImportError' > h5py/__init__.py  # as if it were not there\n"
         "$ touch data.h5\n$ PYTHONPATH=.:$PYTHONPATH ndgrad eval 'sum(x)' -i x=data.h5\n",
         "$ echo '[1, 2]' > data.json\n$ ndgrad eval 'sum(x)' -i x=data.json\n",
