@@ -19,7 +19,6 @@ from ndgrad.lang.reasons import NoEntry, Why, why
 if TYPE_CHECKING:
     from ndgrad.cli.streams import Paint
     from ndgrad.errors import Span
-    from ndgrad.lang.factors import Step
     from ndgrad.lang.question import Reason
 
 MOST_STEPS = 12
@@ -118,16 +117,17 @@ def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list
         return [f"  {ones}"]
     steps = sorted(found.path, key=lambda s: -abs(_size(s.factor)))[:MOST_STEPS]
     shown = [step for step in found.path if step in steps]
-    rows = [_step(step, program, precision) for step in shown]
+    rows = [(place_of(s.span, 1, program), s.expression, f"×{entry(s.factor, precision or 4)}") for s in shown]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     width = min(columns(), 100)
     room = min(widths[1], max(12, width - widths[0] - widths[2] - 24))
     lines = [f"  {paint(title, 'title')}"]
-    for where, said, factor, operands in rows:
+    for step, (where, said, factor) in zip(shown, rows, strict=True):
         text = said if len(said) <= room else f"{said[: room - 1]}…"
         cells = paint(where.ljust(widths[0]), "faint"), text.ljust(room), factor.rjust(widths[2])
-        left = max(width - widths[0] - room - widths[2] - 10, 0)
-        known = operands if len(operands) <= left else operands[:left].rpartition(", ")[0]
+        known = f"{step.rounds:,} rounds"
+        if step.rounds == 1:
+            known = _fitting(step.operands, precision, max(width - widths[0] - room - widths[2] - 10, 0))
         lines.append(f"    {'  '.join(cells)}  {paint(known, 'faint')}".rstrip())
     if len(found.path) > len(shown):
         lines.append(f"    and {len(found.path) - len(shown):,} that are nearer to 1")
@@ -157,10 +157,11 @@ def _size(factor: float) -> float:
     return log(abs(factor)) if factor else inf
 
 
-def _step(step: Step, program: str, precision: int | None) -> tuple[str, str, str, str]:
-    rounds = f"{step.rounds:,} rounds" if step.rounds > 1 else ""
-    known = "" if step.rounds > 1 else _operands(step.operands, precision)
-    return place_of(step.span, 1, program), step.expression, f"×{entry(step.factor, precision or 4)}", rounds or known
+def _fitting(operands: tuple[tuple[str, float], ...], precision: int | None, room: int) -> str:
+    """As many of the operands as there is room for."""
+    while operands and len(_operands(operands, precision)) > room:
+        operands = operands[:-1]
+    return _operands(operands, precision)
 
 
 def as_object(found: Why, program: str) -> dict[str, Any]:

@@ -105,15 +105,18 @@ def _at(change: dict[int, Any], node: int, entry: Entry) -> float:
     return float(change[node][entry])
 
 
-def cancelled(question: Question) -> Iterator[Reason]:
-    """Where the ways to a finite gradient cancel but for what rounding leaves: at the output, or in a sum before it."""
+def cancelled(question: Question, share: float) -> Iterator[Reason]:
+    """Where the ways to a finite gradient cancel but for what rounding leaves: at the output, or in a sum before it.
+
+    share: what the largest way is of the gradient.
+    """
     way = question.way
     assert way.output is not None
     terms = way.change[way.output.id] * question.kept.head
     if _cancel(terms):
         yield cancelling(question, terms)
         return
-    for node in way.steps:
+    for node in way.steps if abs(share) * CANCELLED > 1 else ():
         if node.op is None or node.op.name not in ("sum", "mean"):
             continue
         (parent,) = node.parents

@@ -43,6 +43,7 @@ class Influence:
 
     steps     the operations on the way, in the order of the run; reaches, whether there is a way
     places    where each node is written, by id: where what it is part of is written, if it has no place itself
+    texts     the expressions of those that have no place themselves, "" where that of the place will do
     rounds    the how-maniest time each ran there
     """
 
@@ -56,6 +57,7 @@ class Influence:
         self.unit[at] = 1
         self.steps: list[Node] = []
         self.places: dict[int, Span | None] = {}
+        self.texts: dict[int, str] = {}
         self.rounds: dict[int, int] = {}
         self.reaches = False
         if self.output is None:
@@ -78,11 +80,15 @@ class Influence:
         names = self.kept.names
         self.places[self.output.id] = self.kept.span
         for node in self.history:
-            own = node.span or (names[node.id].span if node.id in names else None)
-            place = self.places[node.id] = own or self.places.get(node.id)
+            if node.span is not None:
+                self.places[node.id] = node.span
+            elif node.id in names:
+                self.places[node.id] = names[node.id].span
+                self.texts[node.id] = names[node.id].expression
             for parent in node.parents:
                 if parent is not None and parent.op is not None and parent.span is None:
-                    self.places.setdefault(parent.id, place)
+                    self.places.setdefault(parent.id, self.places.get(node.id))
+                    self.texts.setdefault(parent.id, self.texts.get(node.id, ""))
 
     @cached_property
     def change(self) -> dict[int, Any]:

@@ -82,7 +82,7 @@ class Question:
         assert node.op is not None
         if span is None:
             return node.op.name
-        text = condensed(span.text)
+        text = condensed(self.way.texts.get(node.id) or span.text)
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
     def called(self, node: Node) -> str:

@@ -81,7 +81,7 @@ def why(
     elif isfinite(value):
         path, share = factors(question)
         grown = growth(question)
-        verdict, reasons = "finite", [*cancelled(question), *_behind(question)]
+        verdict, reasons = "finite", [*cancelled(question, share), *_behind(question)]
     else:
         verdict, reasons = "nan" if isnan(value) else "inf", [*broken(question, point)]
     return Why(run.of, name, headed, at, point, value, verdict, tuple(reasons), path, share, grown)
