@@ -89,7 +89,7 @@ def derive(
         path=tuple(path),
         backward=tuple(backward),
         chain=chain,
-        closed_form=f"head·{bracketed(closed)}" if closed is not None and story.headed else closed,
+        closed_form=f"head·{_as_factor(closed)}" if closed is not None and story.headed else closed,
         forms=forms,
         layout=layout,
         headed=story.headed,
@@ -396,8 +396,20 @@ def _written_product(factors: list[Term]) -> str:
         else:
             texts.append(text)
             counts.append(1)
+    if len(texts) == 1 and counts == [1]:
+        return str(next(factor for factor in factors if factor.number != 1))
     shown = [t if n == 1 else f"{bracketed(t)}{superscript(n)}" for t, n in zip(texts, counts, strict=True)]
     return " · ".join(shown) or "1"
+
+
+def _as_factor(text: str) -> str:
+    """A text as what comes last in a product."""
+    depth = 0
+    for i, sign in enumerate(text):
+        depth += (sign in "([⟨") - (sign in ")]⟩")
+        if depth == 0 and (text.startswith((" + ", " - "), i) or (i == 0 and sign == "-")):
+            return f"({text})"
+    return text
 
 
 def bracketed(text: str) -> str:

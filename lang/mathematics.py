@@ -139,13 +139,14 @@ class _Reader:
         if found is not None:
             self.ratio("∂", tree_of(found[1]), found[2])
             return found.end()
-        if text[at + 1 : at + 2] != "(":
+        if text[at + 1 : at + 2] not in ("(", "⟨"):
             raise _Unread(text[at:])
         close = _partner(text, at + 1)
         behind = _BY.match(text, close + 1)
         if behind is None:
             raise _Unread(text[at:])
-        self.ratio("∂", _said(text[at + 2 : close]), behind[1])
+        weighed = text[at + 1] == "⟨"
+        self.ratio("∂", tree_of(text[at + 1 : close + 1]) if weighed else _said(text[at + 2 : close]), behind[1])
         return behind.end()
 
     def ratio(self, d: str, of: Tree, by: str) -> None:

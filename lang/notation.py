@@ -45,6 +45,11 @@ def gradient_name(of: str, by: str, headed: bool) -> str:
     return f"d⟨head, {of}⟩/d{by}" if headed else ratio("d", of, by)
 
 
+def adjoint_name(of: str, by: str, headed: bool) -> str:
+    """What the adjoint of a value is called: `∂L/∂w₁`, or `∂⟨head, y⟩/∂w₁` where the output is weighed."""
+    return f"∂⟨head, {of}⟩/∂{by}" if headed else ratio("∂", of, by)
+
+
 def superscript(number: int) -> str:
     return str(number).translate(_SUPERSCRIPTS)
 
@@ -280,6 +285,10 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
         return noted("negative", (noted("multiply", (_inside(a, 0), b), value),), value)
     if _is(b, "negative"):
         return noted("negative", (noted("multiply", (a, _inside(b, 0)), value),), value)
+    if _is(b, "divide") and b.args[0].number == 1:
+        return noted("divide", (a, _inside(b, 1)), value)
+    if _is(a, "divide") and a.args[0].number == 1:
+        return noted("divide", (b, _inside(a, 1)), value)
     if _is(b, "multiply") and b.args[0].number is not None:
         first = b.args[0]
         if m is not None:
@@ -319,7 +328,7 @@ def text_of(term: Term) -> tuple[str, int]:
         if term.number is None:
             return term.name, ATOM
         said = shown_number(term.number)
-        return said, PRODUCT if "/" in said else 70 if term.number < 0 else ATOM
+        return said, PRODUCT if "/" in said or "·" in said else 70 if term.number < 0 else ATOM
     op = term.op
     if op.name == "power" and term.args[1].number is not None and float(term.args[1].number).is_integer():
         base = parenthesised(term.args[0], op.precedence + 1)
@@ -357,6 +366,8 @@ def text_of(term: Term) -> tuple[str, int]:
         return "-" + parenthesised(term.args[0], 60), 60
     if op.name == "transpose":
         return parenthesised(term.args[0], ATOM) + "ᵀ", ATOM
+    if op.name == "inv" and _is(term.args[0], "transpose"):
+        return parenthesised(term.args[0].args[0], ATOM) + "⁻ᵀ", ATOM
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics), binds
@@ -378,11 +389,23 @@ def shown_number(value: Any) -> str:
     if float(said) == value or not np.isfinite(value):
         return said
     fraction = Fraction(value).limit_denominator(LARGEST_BELOW)
-    if 0 < abs(fraction.numerator) <= LARGEST_BELOW:
+    ends = 10**9 % fraction.denominator == 0  # then it has a decimal number of its own
+    if 0 < abs(fraction.numerator) <= LARGEST_BELOW and not ends:
         near = fraction.numerator / fraction.denominator
         if near == value or float(np.float32(near)) == value:
             return str(fraction)
-    return said
+    return _irrational(value) or said
+
+
+def _irrational(value: float) -> str:
+    """A simple multiple of pi, or a root of a small number, "" for all others."""
+    part = Fraction(value / np.pi).limit_denominator(12)
+    p, q = part.numerator, part.denominator
+    if 0 < abs(p) <= 12 and p * np.pi / q == value:
+        above = f"{'-' if p < 0 else ''}{'' if abs(p) == 1 else f'{abs(p)}·'}pi"
+        return above if q == 1 else f"{above}/{q}"
+    root = round(value * value)
+    return f"sqrt({root})" if 2 <= root <= 100 and np.sqrt(root) == value else ""
 
 
 def _shown_static(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndgrad.apply import OUTPUT
 from ndgrad.lang.derivation_data import Binding
-from ndgrad.lang.notation import Term, applied, made, partials_of, ratio, subscripted, term_of
+from ndgrad.lang.notation import Term, adjoint_name, applied, made, partials_of, subscripted, term_of
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
@@ -18,6 +18,8 @@ from ndgrad.tape import Node
 
 class Terms:
     """The nodes between a variable and an output, those that have names, and the expressions between these."""
+
+    headed = False  # whether the output is weighed by a head other than ones
 
     def __init__(self, bindings: Sequence[Binding], variable: Node, wrt: str, output: Node, of: str) -> None:
         self.variable = variable
@@ -132,7 +134,7 @@ class Terms:
 
     def shares(self, top: Node, g: Any) -> list[tuple[Node, Term, Term | None]]:
         """For each named value under `top`: its share of the adjoint, and ∂top/∂it where a factor says it."""
-        arriving = Term(g, name=ratio("∂", self.of, self.named[top.id]))
+        arriving = Term(g, name=adjoint_name(self.of, self.named[top.id], self.headed))
         if top is self.output and np.all(np.equal(g, 1)):
             arriving = Term(g, number=1)
         whole = self.pulled(top, arriving)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndgrad.cli.explaining.formulas import WIDEST, chain_lines, lines_of, local_lines, width
-from ndgrad.cli.explaining.wording import gap_text, line_of, local_value, name_of, rounds_text, verdict
+from ndgrad.cli.explaining.wording import adjoint_of, gap_text, line_of, local_value, name_of, rounds_text, verdict
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import gradient_of
-from ndgrad.lang.notation import ratio
 from ndgrad.lang.typesetting import as_latex, latex, latex_text
 
 if TYPE_CHECKING:
@@ -104,10 +103,10 @@ class _Article:
         value = None if step.local_value is None else self.value(local_value(step))
         if value is not None and value != local[0][1].removeprefix("= "):
             rows.append(f"&= {value}")
-        rows.append(rf"{latex(ratio('∂', d.of, step.name))} &= {self.value(step.arriving)} && \text{{arriving}}")
+        rows.append(rf"{latex(adjoint_of(d, step.name))} &= {self.value(step.arriving)} && \text{{arriving}}")
         equals = r"\mathrel{+}=" if share else "="
         leaving = "its share, leaving" if share else "leaving"
-        rows.append(rf"{latex(ratio('∂', d.of, step.by))} &{equals} {self.value(step.leaving)} && \text{{{leaving}}}")
+        rows.append(rf"{latex(adjoint_of(d, step.by))} &{equals} {self.value(step.leaving)} && \text{{{leaving}}}")
         return [rf"\paragraph{{{where or 'Step'}{rounds}}}", *_align(rows)]
 
     def chain(self) -> list[str]:

@@ -31,7 +31,7 @@ def _break(text: str, room: int) -> int | None:
     fitting = [(depth, at) for depth, at in places if len(text[:at].rstrip()) <= room]
     late = [(depth, at) for depth, at in fitting if at >= EARLIEST * room]
     if late:
-        return min(late, key=lambda place: (place[0], -place[1]))[1]
+        return min(late, key=lambda place: (place[0], text[place[1] - 1] == "·", -place[1]))[1]
     if fitting:
         return fitting[-1][1]
     space = text.rfind(" ", 1, room + 1)

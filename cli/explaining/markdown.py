@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndgrad.cli.explaining.formulas import aligned, chain_lines, inline, local_tree
-from ndgrad.cli.explaining.wording import gap_text, line_of, local_name, local_value, name_of, rounds_text, verdict
+from ndgrad.cli.explaining.wording import (
+    adjoint_of,
+    gap_text,
+    line_of,
+    local_name,
+    local_value,
+    name_of,
+    rounds_text,
+    verdict,
+)
 from ndgrad.cli.streams import as_ascii
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
@@ -82,11 +91,11 @@ class _Page:
         rounds = f", {_escaped(rounds_text(step))}" if step.rounds > 1 else ""
         made = [f"### {_escaped(local_name(d, step))}{where}{rounds}", "", "```math"]
         made += [local_tree(d, step, sign, self.explained.axes), "```", "", "| | | value |", "| --- | --- | --- |"]
-        made.append(f"| arriving | {self.formula(ratio('∂', d.of, step.name))} | {self.value(step.arriving)} |")
+        made.append(f"| arriving | {self.formula(adjoint_of(d, step.name))} | {self.value(step.arriving)} |")
         if step.local_value is not None:
             made.append(f"| local | {self.formula(ratio('∂', step.name, step.by))} | {self.value(local_value(step))} |")
         share = "a share of " if sign == "+=" else ""
-        made.append(f"| leaving | {share}{self.formula(ratio('∂', d.of, step.by))} | {self.value(step.leaving)} |")
+        made.append(f"| leaving | {share}{self.formula(adjoint_of(d, step.by))} | {self.value(step.leaving)} |")
         return [*made, ""]
 
     def chain(self) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndgrad.cli.explaining.wording import (
+    adjoint_of,
     agrees,
     equations,
     gap_text,
@@ -164,7 +165,7 @@ class _Article:
         first = next((step for step in d.backward if not isinstance(step, Gap)), None)
         if first is None or first.name not in (d.of, _last_name(d)):
             return
-        name = ratio("∂", d.of, first.name)
+        name = adjoint_of(d, first.name)
         said = "The sweep back begins with the adjoint of the output: "
         said += "the head that was given." if d.headed else "ones." if np.ndim(first.arriving) else "1."
         body = f"<p>{said}</p>" + self.tables((name, "adjoint", first.arriving))
@@ -181,8 +182,8 @@ class _Article:
         rounds = ""
         if step.rounds > 1:
             rounds = f'<p class="rounds">{escape(rounds_text(step))}</p>'
-        arriving = ratio("∂", d.of, step.name), "arriving", step.arriving
-        leaving = ratio("∂", d.of, step.by), "its share, leaving" if share else "leaving", step.leaving
+        arriving = adjoint_of(d, step.name), "arriving", step.arriving
+        leaving = adjoint_of(d, step.by), "its share, leaving" if share else "leaving", step.leaving
         local: list[Any] = []
         if step.local_value is not None:
             local = [(ratio("∂", step.name, step.by), "local", local_value(step))]
@@ -296,7 +297,7 @@ class _Adjoints:
             return ""
         rows = []
         for name, held in self.values.items():
-            math = self.article.math(tree_of(ratio("∂", self.article.d.of, name)))
+            math = self.article.math(tree_of(adjoint_of(self.article.d, name)))
             shown = "".join(f'<div class="held" data-from="{at}">{text}</div>' for at, text in held)
             rows.append(f'<li data-from="{held[0][0]}"><span class="name">{math}</span>{shown}</li>')
         title = '<section class="adjoints" aria-label="Adjoints so far"><h3>Adjoints</h3>'

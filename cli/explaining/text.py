@@ -9,6 +9,7 @@ import numpy as np
 
 from ndgrad.cli.explaining.lines import wrapped
 from ndgrad.cli.explaining.wording import (
+    adjoint_of,
     agrees,
     equations,
     gap_text,
@@ -23,7 +24,6 @@ from ndgrad.cli.explaining.wording import (
 from ndgrad.cli.streams import as_ascii, columns
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
-from ndgrad.lang.notation import ratio
 
 if TYPE_CHECKING:
     from ndgrad.cli.explaining import Explained
@@ -158,8 +158,8 @@ class _Text:
         lines[0] = where + self.paint(name, "name") + lines[0][len(name) :]
         return [
             *lines,
-            *self.adjoint("in ", ratio("∂", d.of, step.name), "=", step.arriving),
-            *self.adjoint("out", ratio("∂", d.of, step.by), sign, step.leaving),
+            *self.adjoint("in ", adjoint_of(d, step.name), "=", step.arriving),
+            *self.adjoint("out", adjoint_of(d, step.by), sign, step.leaving),
         ]
 
     def with_local_value(self, lines: list[str], step: BackwardStep) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ndgrad.frozen import Frozen
 from ndgrad.lang.derivation import bracketed
 from ndgrad.lang.mathematics import with_note
-from ndgrad.lang.notation import gradient_name, superscript
+from ndgrad.lang.notation import adjoint_name, gradient_name, superscript
 
 if TYPE_CHECKING:
     from ndgrad.errors import Span
@@ -32,7 +32,8 @@ def name_of(d: Derivation) -> str:
 def equations(d: Derivation) -> list[Equation]:
     """The right-hand sides of the chain rule: multiplied out, then simplified, each once."""
     said = [d.chain.partition(f"{name_of(d)} = ")[2], *([d.closed_form] if d.closed_form else []), *d.forms]
-    return [Equation(*with_note(text)) for text in dict.fromkeys(said)]
+    different = {text.replace(" ", ""): text for text in reversed(said)}  # the first of those that are alike
+    return [Equation(*with_note(text)) for text in dict.fromkeys(said) if different[text.replace(" ", "")] == text]
 
 
 def gap_text(gap: Gap) -> str:
@@ -46,7 +47,12 @@ def local_name(d: Derivation, step: BackwardStep) -> str:
     """What the right-hand side of a backward step is: ∂y/∂x where it is a factor, else the adjoint that leaves."""
     from ndgrad.lang.notation import ratio
 
-    return ratio("∂", step.name, step.by) if step.factor else ratio("∂", d.of, step.by)
+    return ratio("∂", step.name, step.by) if step.factor else adjoint_of(d, step.by)
+
+
+def adjoint_of(d: Derivation, name: str) -> str:
+    """What the adjoint of a value is called."""
+    return adjoint_name(d.of, name, d.headed)
 
 
 def local_text(step: BackwardStep) -> str:
@@ -66,6 +72,8 @@ def rounds_text(step: BackwardStep) -> str:
 
 def verdict(d: Derivation) -> str:
     """Whether the numeric check agrees, in words."""
+    if agrees(d) and not _close(d, 1e-4 * max(abs(d.along or 0), abs(d.numeric or 0))):
+        return "agrees as far as differences tell"
     return "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"
 
 
@@ -73,7 +81,13 @@ def agrees(d: Derivation) -> bool:
     """Whether the numeric derivative is the computed one, as far as differences can tell."""
     assert d.along is not None
     assert d.numeric is not None
-    return abs(d.along - d.numeric) <= AGREES * max(abs(d.along), abs(d.numeric), 0.01 * d.size, 1e-12)
+    return _close(d, AGREES * max(abs(d.along), abs(d.numeric), 0.01 * d.size, 1e-12))
+
+
+def _close(d: Derivation, distance: float) -> bool:
+    assert d.along is not None
+    assert d.numeric is not None
+    return abs(d.along - d.numeric) <= distance
 
 
 def line_of(span: Span | None) -> str:

@@ -1,0 +1,114 @@
+"""`ndgrad explain` as a user meets it.
+
+Each file in explanations/ is a command and what it prints on 80 columns: a new file with a command is a new test, and
+`--update` writes what is printed, for review.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ndgrad.cli.main import status
+
+ROOT = Path(__file__).parent.parent.parent
+EXPLANATIONS = sorted((Path(__file__).parent / "explanations").glob("*.txt"))
+Explain = Callable[..., str]
+SHAPES = "input A = [[1.5, 2, 3], [4, 5, 6], [7, 8, 9.25], [0.125, 1, 2]]\ny = sum(A ** 2)\n"
+
+
+@pytest.fixture
+def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Explain]:
+    """Runs `ndgrad explain ARGUMENTS` from the root of the project, and gives what it wrote."""
+    thresholds = gc.get_threshold()
+    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: str, columns: int = 80) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        code = status(["explain", *arguments])
+        said = capsys.readouterr()
+        assert (code, said.err) == (0, "")
+        return said.out
+
+    yield run
+    gc.set_threshold(*thresholds)
+
+
+def command_of(path: Path) -> list[str]:
+    first = path.read_text("utf-8").partition("\n")[0]
+    assert first.startswith("$ ndgrad explain ")
+    return first.split()[3:]
+
+
+@pytest.mark.parametrize("path", EXPLANATIONS, ids=lambda path: path.stem)
+def test_an_explanation_is_as_it_was_reviewed(path: Path, explain: Explain, request: pytest.FixtureRequest) -> None:
+    command, _, reviewed = path.read_text("utf-8").partition("\n")
+    said = explain(*command_of(path))
+    if request.config.getoption("--update"):
+        path.write_text(f"{command}\n{said}", "utf-8")
+        return
+    assert comparable(said) == comparable(reviewed)
+
+
+def comparable(text: str) -> str:
+    """The numeric derivative without its last digits: they depend on the machine."""
+    return re.sub(r"(direction:|numerically)(\s+)(-?\d+\.\d{5})\d*", r"\1\2\3", text)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+@pytest.mark.parametrize("name", ["descent", "kmeans", "least_squares", "logistic", "control"])
+def test_no_line_is_wider_than_the_terminal(name: str, columns: int, explain: Explain) -> None:
+    path = next(path for path in EXPLANATIONS if path.stem == name)
+    said = explain(*command_of(path), columns=columns)
+    assert [line for line in said.splitlines() if len(line) > columns] == []
+
+
+def test_a_wide_terminal_has_everything_beside_each_other(explain: Explain) -> None:
+    path = next(path for path in EXPLANATIONS if path.stem == "descent")
+    said = explain(*command_of(path), columns=160)
+    assert re.search(r"w₂₀ = w₁₉ - rate·Xᵀ @ \(2/3·\(X @ w₁₉ - y\)\) {2}2 +\[0.226583, 0.321126\]", said)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    """A program with an array that does not fit into a line."""
+    path = tmp_path / "shapes.nd"
+    path.write_text(SHAPES, "utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("format", "entries"),
+    [
+        ("text", r"(?s)⎡ +1.5 .*⎡ +3 .*⎡ +3"),  # the input, its adjoint, the result
+        ("markdown", r"`\[\[3, 4, 6\], \[8, 10, 12\]"),
+        ("latex", r"pmatrix\} 3 & 4 & 6"),
+        ("html", r"(<tr><td>[0-9.]+</td><td>[0-9.]+</td><td>[0-9.]+</td></tr>){15}"),
+    ],
+)
+def test_full_shows_every_entry(format: str, entries: str, program: str, explain: Explain) -> None:
+    rows = ", ".join(["[0.125, 1, 2]"] * 12)
+    Path(program).write_text(SHAPES.replace("[0.125, 1, 2]", rows), "utf-8")
+    short, full = (explain(program, "--grad", "A", "--format", format, *more) for more in ((), ("--full",)))
+    assert not re.search(entries, short)
+    assert re.search(entries, full)
+
+
+def test_formulas_that_are_too_long_are_cut_unless_all_is_asked_for(program: str, explain: Explain) -> None:
+    terms = " + ".join(f"sin(x * {k}.5) * cos(x / {k}.25)" for k in range(1, 30))
+    Path(program).write_text(f"input x = 0.5\ny = {terms}\nz = y + x\n", "utf-8")
+    short, full = (explain(program, "--grad", "x", *more) for more in ((), ("--full",)))
+    assert "… " in short
+    assert len(short) + 500 < len(full)
+    assert "cos(x/29.25)" in full.replace("\n", "").replace(" ", "")
+
+
+def test_json_has_all_of_it(program: str, explain: Explain) -> None:
+    [d] = json.loads(explain(program, "--grad", "A", "--format", "json"))["derivations"]
+    assert d["result"] == [[3, 4, 6], [8, 10, 12], [14, 16, 18.5], [0.25, 2, 4]]
+    assert [step["local"] for step in d["backward"]] == ["2·A"]
