@@ -233,6 +233,10 @@ Stats = Annotated[
     bool,
     typer.Option("--stats", help="Also time, operations recorded and fused, memory used.", rich_help_panel=OUTPUT),
 ]
+Kernels = Annotated[
+    bool,
+    typer.Option("--kernels", help="Also the source of the kernels that ran on the GPU.", rich_help_panel=OUTPUT),
+]
 Profile = Annotated[
     bool,
     typer.Option("--profile", help="Also the time of every line, from a run of its own.", rich_help_panel=OUTPUT),

@@ -53,12 +53,17 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
     if given["each"] is not None:
         from ndgrad.cli.each import run_each
 
-        for option in ("watch", "stats", "profile", "full", "precision"):
+        for option in ("watch", "stats", "kernels", "profile", "full", "precision"):
             if given[option]:
                 problems.usage(f"--{option} and --each do not go together")
         run_each(job, given["each"], given["jobs"] or 1, given["format"], given["output"])
         return
 
+    on_gpu = job.device not in (None, "cpu")
+    if given["kernels"] and not on_gpu:
+        problems.usage("--kernels is for --device gpu: on the CPU there are none")
+    if given["profile"] and on_gpu:
+        problems.usage("--profile and --device gpu do not go together: a GPU is done later than the line that asks")
     if given["profile"]:
         for option in ("jac", "hess", "jvp", "hvp"):
             if given[option]:
@@ -71,6 +76,10 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
         result, profile = job.profiled(given["output"]) if given["profile"] else (job.result(given["output"]), None)
         report = Report(result, job.name, given["precision"], given["full"], given["stats"])
         write(report, format, Place(given["output"]))
+        if given["kernels"]:
+            from ndgrad.cli.writing.stats import show_kernels
+
+            show_kernels(result)
         if profile is not None:
             from ndgrad.cli.writing.profile import show
 

@@ -16,7 +16,7 @@ from ndgrad.lang.conditions import condensed
 from ndgrad.lang.interpreter import Compiler
 from ndgrad.lang.values import Frame, Run, shown_shape
 from ndgrad.ndarray import NDArray, plain
-from ndgrad.tape import Node
+from ndgrad.tape import Node, Remote
 
 _MAKES = (syntax.Unary, syntax.Binary, syntax.Call, syntax.Comparison)
 _LONGEST = 40  # characters of an expression in a message
@@ -60,13 +60,17 @@ def _operands(node: syntax.Expression) -> Iterator[syntax.Expression]:
             yield from (keyword.value for keyword in keywords)
 
 
+_FLOAT = np.dtype(np.float64)
+_HELD = (float, np.ndarray, np.generic, Remote)
+
+
 def not_finite(value: Any) -> tuple[bool, bool]:
     """Whether a value holds nan, and whether it holds an infinity."""
     if isinstance(value, (tuple, list)):
         found = [not_finite(part) for part in value]
         return any(nan for nan, _ in found), any(inf for _, inf in found)
     data = plain(value) if isinstance(value, NDArray) else value
-    if not isinstance(data, (float, np.ndarray, np.floating)) or np.asarray(data).dtype.kind != "f":
+    if not isinstance(data, (float, np.ndarray, np.floating, Remote)) or getattr(data, "dtype", _FLOAT).kind != "f":
         return False, False
     if np.isfinite(data).all():
         return False, False
@@ -103,7 +107,7 @@ def made_by_derivative(node: Node, operand: int, share: Any) -> Diagnostic:
     """E801: the derivative of an operation is nan or infinite where its value is finite."""
     assert node.op is not None
     at = _first(share)
-    values = [_there(np.asarray(x), at, share) for x in node.operands if isinstance(x, (np.ndarray, np.generic, float))]
+    values = [_there(np.asarray(x), at, share) for x in node.operands if isinstance(x, _HELD)]
     known = [value for value in values if value]
     remark = f"its derivative gives {_said(share)}" + (f"; the operands are {', '.join(known)}" if known else "")
     labels = () if node.span is None else (Label(node.span, remark),)
@@ -152,7 +156,7 @@ def _there(part: Any, at: tuple[int, ...], value: Any) -> str:
     """What an operand is where the result is not finite, or its shape where it has no such place."""
     if isinstance(part, NDArray):
         part = plain(part)
-    if isinstance(part, bool) or not isinstance(part, (int, float, np.ndarray, np.generic)):
+    if isinstance(part, bool) or not isinstance(part, (int, *_HELD)):
         return ""
     data = np.asarray(part)
     if data.ndim == 0:

@@ -24,7 +24,7 @@ from ndgrad.lang.scopes import STATE as PLACE
 from ndgrad.lang.values import Frame, Function, Special
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import random
-from ndgrad.tape import STATE, General, Node, owner_of, tick
+from ndgrad.tape import STATE, General, Node, Remote, owner_of, tick
 
 OPEN = 4  # the part of the budget that recorded rounds may take before they become a segment
 HELD = 2  # the part that the values held by segments may take
@@ -308,7 +308,7 @@ def _size(value: Any, seen: set[int]) -> int:
         return sum([_size(part, seen) for part in value])
     if isinstance(value, NDArray):
         value = plain(value)
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, Remote)):
         value = owner_of(value)
     if id(value) in seen:
         return 0

@@ -19,7 +19,7 @@ from ndgrad.lang.syntax import Parameter
 from ndgrad.ndarray import NDArray, array, plain
 from ndgrad.ops import find
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE
+from ndgrad.tape import STATE, Remote
 
 Frame = list[Any]
 Run = Callable[[Frame], Any]
@@ -232,7 +232,7 @@ def truth(value: Any, span: Span) -> bool:
 def whole(value: Any, name: str, span: Span) -> int:
     """`value` as an integer: an int, an integer array with one entry, or a float without fraction. E312."""
     data = plain(value)
-    if isinstance(data, (np.ndarray, np.generic)) and data.size == 1:
+    if isinstance(data, (np.ndarray, np.generic, Remote)) and data.size == 1:
         data = data.item()
     if data.__class__ in NUMBERS and data == data and abs(data) < 2**63 and int(data) == data:
         return int(data)
@@ -286,7 +286,7 @@ def formatted(value: Any, depth: int = 0) -> str:
 def brief(value: Any) -> str:
     """`value` in a few characters, for the record of the path."""
     data = plain(value)
-    if isinstance(data, (np.ndarray, np.generic)):
+    if isinstance(data, (np.ndarray, np.generic, Remote)):
         if data.size != 1:
             return f"[{shown_shape(data.shape)}]"
         data = data.item()

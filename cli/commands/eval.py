@@ -39,6 +39,7 @@ def eval(
     precision: options.Precision = None,
     full: options.Full = False,
     stats: options.Stats = False,
+    kernels: options.Kernels = False,
     profile: options.Profile = False,
     watch: options.Watch = False,
     max_steps: options.MaxSteps = None,

@@ -51,6 +51,13 @@ def text(result: Result) -> str:
     return said
 
 
+def show_kernels(result: Result) -> None:
+    """Write the source of the kernels of a run on a GPU to standard error, without what they share."""
+    assert result.traffic is not None
+    sys.stdout.flush()
+    sys.stderr.write("\n".join(result.traffic.sources))
+
+
 def crossed(found: dict[str, Any]) -> str:
     """`gpu(0): 3 kernels, 2 of them new · 1 array sent (8 MiB), 2 read back (8 MiB) · on the host: sinc`."""
 

@@ -204,6 +204,9 @@ class Device:
     def wrapped(self, made: Any, args: Any = ()) -> Any:
         """What the module gave, as arrays of ours. args: where the memory of a view may be from."""
         if self.is_raw(made):
+            same = next((x for x in args if isinstance(x, DeviceArray) and x.raw is made), None)
+            if same is not None:
+                return same
             base = None
             if made.base is not None:
                 base = next((x if x.base is None else x.base for x in args if isinstance(x, DeviceArray)), None)

@@ -18,6 +18,7 @@ import ndgrad as mx
 from ndgrad import autograd, errors, nd
 from ndgrad.device import COUNTS, running
 from ndgrad.device.double import Double
+from ndgrad.lang import compile
 from ndgrad.ndarray import NDArray
 from ndgrad.tape import STATE
 
@@ -45,7 +46,6 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
     made = Double(0, CUPY)
     monkeypatch.setitem(running.DEVICES, GPU, made)
     monkeypatch.setattr(type(STATE), "remote", type(STATE).remote, raising=False)
-    monkeypatch.setattr(type(STATE), "fusion", type(STATE).fusion, raising=False)
     COUNTS.begin()
     with autograd.default_dtype("float64"):
         yield made
@@ -237,3 +237,58 @@ def test_waiting_returns_when_the_device_is_done(double: Double, monkeypatch: py
     x.wait_to_read()
     nd.waitall()
     assert waited == ["waited", "waited"]
+
+
+# Programs, with everything made on the device however small
+
+
+@pytest.fixture
+def all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "FROM", 1)
+
+
+PROGRAM = """\
+n = sum(x > 0)
+t = 0.0
+for i in range(n):
+    if max(x) * i < 2:
+        t = t + sum(exp(-x * x) * i)
+loss = t + norm(x[1:]) * 2
+"""
+
+
+def test_a_program_gives_on_the_device_what_it_gives_on_the_host(all_of_it: None) -> None:
+    x = rng.standard_normal(5)
+    program = compile(PROGRAM)
+    made, wanted = (program.run({"x": x}, grad=["x"], device=device) for device in ("gpu", "cpu"))
+    np.testing.assert_allclose(made.value, wanted.value, rtol=1e-12)
+    np.testing.assert_allclose(made.grads["x"], wanted.grads["x"], rtol=1e-12)
+    assert isinstance(made.grads["x"], np.ndarray)
+    assert made.path == wanted.path
+    assert made.traffic is not None
+    assert made.traffic.device == "gpu(0)"
+    assert made.traffic.kernels
+    assert wanted.traffic is None
+
+
+def test_small_arrays_of_a_run_stay_on_the_host() -> None:
+    made = compile("y = x * 2 + zeros(3)").run({"x": np.ones(3)}, grad=["x"], device="gpu")
+    assert made.traffic is not None
+    assert (made.traffic.sent, made.traffic.kernels) == (0, 0)
+
+
+def test_large_arrays_of_a_run_go_over_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = rng.standard_normal(1 << 16)
+    made = compile("y = sum(exp(-x * x) * tanh(x))").run({"x": x}, grad=["x"], device="gpu:0")
+    wanted = compile("y = sum(exp(-x * x) * tanh(x))").run({"x": x}, grad=["x"])
+    np.testing.assert_allclose(made.grads["x"], wanted.grads["x"], rtol=1e-12)
+    assert made.traffic is not None
+    assert made.traffic.kernels == 1
+    assert made.traffic.sent_bytes < 3 * x.nbytes  # x, and the zeros of its gradient
+    assert not made.traffic.on_host
+
+
+def test_a_number_that_is_not_finite_is_found_on_the_device(all_of_it: None) -> None:
+    with pytest.raises(errors.CheckError) as caught:
+        compile("y = sum(log(x))").run({"x": np.array([1.0, -1.0])}, device="gpu", nan_check=True)
+    assert caught.value.code == "E801"

@@ -170,7 +170,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Any:
     patch = pytest.MonkeyPatch()
     patch.setattr(lazy, "SMALL", 1)
     patch.setattr(type(STATE), "remote", running, raising=False)
-    patch.setattr(type(STATE), "fusion", large, raising=False)
+    type(STATE).fusion = large  # for good, as after the first large array
     made = Compiled()
     with np.errstate(all="ignore"):
         for expression, operands in CORPUS.values():
