@@ -43,20 +43,21 @@ def factors(question: Question) -> tuple[tuple[Step, ...], float]:
     head = np.broadcast_to(question.kept.head, node.shape)
     entry = largest_entry(way.change[node.id] * head)
     adjoint = float(head[entry])
-    found: dict[Any, _Place] = {}
+    found: dict[int, _Place] = {}
     while node.id != way.variable.id:
         made = node.parents[0] if node.op is OUTPUT else node
         assert made is not None
         factor, parent, i, to = _widest(question, node, made, entry)
         adjoint *= factor
         span = way.places.get(made.id)
-        place = found.pop(span or made.id, None) or _Place(question.expression(made), span)
+        key = made.id if span is None else -id(span)
+        place = found.pop(key, None) or _Place(question.expression(made), span)
         place.rounds.add(way.rounds[made.id])
         if len(place.rounds) == 1:
             place.operands = question.shown(made, i, to)
         place.factor *= factor
         place.adjoint = adjoint
-        found[span or made.id] = place
+        found[key] = place
         node, entry = parent, to
     steps = tuple(place.step() for place in found.values() if place.factor != 1)
     return steps, adjoint / question.value

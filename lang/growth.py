@@ -8,6 +8,7 @@ import numpy as np
 
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
+from ndgrad.lang.derivation_data import Binding
 from ndgrad.lang.question import Question
 from ndgrad.ndarray import NDArray
 
@@ -30,19 +31,19 @@ class Growth(Frozen):
 def growth(question: Question) -> tuple[Growth, ...]:
     """The variables on the way from the entry to the output, in the order in which they last get a value."""
     way = question.way
-    found: dict[Any, list[Any]] = {}
+    found: dict[Any, tuple[Binding, list[int]]] = {}
     for binding in question.kept.bindings:
         node = binding.value.node if isinstance(binding.value, NDArray) else None
         if node is not None and node.id in way.change and node.id != way.variable.id:
-            key = binding.name, binding.span
-            ids = found.pop(key, [])
+            key = binding.name, id(binding.span)
+            _, ids = found.pop(key, (binding, []))
             ids.append(node.id)
-            found[key] = ids
+            found[key] = binding, ids
     made = []
-    for (name, span), ids in found.items():
+    for binding, ids in found.values():
         chosen = sorted({round((len(ids) - 1) * i / (SHOWN - 1)) for i in range(SHOWN)})
         sizes = tuple((i + 1, _size(way.change[ids[i]])) for i in chosen)
-        made.append(Growth(name, span, len(ids), sizes))
+        made.append(Growth(binding.name, binding.span, len(ids), sizes))
     return tuple(made)
 
 

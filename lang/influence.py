@@ -20,7 +20,7 @@ from ndgrad.apply import OUTPUT
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang.kept import Kept, Rounds
-from ndgrad.lang.replay import applied, quiet
+from ndgrad.lang.replay import applied
 from ndgrad.namespace import PLAIN, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.sweep import nodes_below, sweep
@@ -103,7 +103,7 @@ class Influence:
     def _forwards(self, unit: Array, rule: Callable[[Node, list[Any]], Any]) -> dict[int, Any]:
         """What a rule makes of every node from what it made of the node's operands."""
         found: dict[int, Any] = {self.variable.id: unit}
-        with quiet(), autograd.pause():
+        with autograd.pause():
             for node in self.steps:
                 if node.op is OUTPUT:
                     (parent,) = node.parents
@@ -142,9 +142,8 @@ def slopes(node: Node, operand: int) -> Any:
     pull = node.op.pulls[operand] if node.op is not None else None
     if pull is None:
         return np.zeros(node.shape)
-    with quiet():
-        made = pull((PLAIN, None, node.value, *node.operands, *node.statics))
-    return np.broadcast_to(np.asarray(made, np.float64), node.shape)
+    made = np.asarray(pull((PLAIN, None, node.value, *node.operands, *node.statics)), np.float64)
+    return made if made.shape == node.shape else np.broadcast_to(made, node.shape)
 
 
 def row(node: Node, parent: Node, entry: tuple[int, ...]) -> Any:
@@ -160,16 +159,20 @@ def row(node: Node, parent: Node, entry: tuple[int, ...]) -> Any:
 
 def changed(node: Node, dots: list[Any]) -> Any:
     """The tangent of a recorded operation's value for tangents of its operands (None: it does not move)."""
-    if node.op is not None and node.op.elementwise and not isinstance(node.value, tuple):
-        made = np.zeros(node.shape)
-        for i, dot in enumerate(dots):
-            if dot is not None:
-                d = slopes(node, i)
-                still = np.equal(dot, 0) | (node.op.selects & np.equal(d, 0))
-                with quiet():
-                    made = made + np.where(still, 0.0, d * dot)
-        return made
-    return _tangent(node, dots, node.value, node.operands)
+    op = node.op
+    assert op is not None
+    if not op.elementwise:
+        return _tangent(node, dots, node.value, node.operands)
+    made: Any = 0.0
+    for i, dot in enumerate(dots):
+        if dot is None:
+            continue
+        d = slopes(node, i)
+        if node.shape:
+            made = made + np.where(np.equal(dot, 0) | (op.selects & np.equal(d, 0)), 0.0, d * dot)
+        elif dot and (d or not op.selects):
+            made = made + d * dot
+    return np.asarray(made) if np.shape(made) == node.shape else np.zeros(node.shape)
 
 
 def _reached(node: Node, masks: list[Any]) -> Any:
@@ -232,6 +235,8 @@ def _array(x: Any) -> Any:
 def own_entry(operand: Any, shape: tuple[int, ...], at: tuple[int, ...]) -> tuple[int, ...]:
     """The entry of an operand that goes into the entry `at` of what it was broadcast to, of this shape."""
     own = np.shape(operand)
+    if not own:
+        return ()
     return tuple(0 if n == 1 else i for n, i in zip(own, at[len(shape) - len(own) :], strict=True))
 
 

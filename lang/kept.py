@@ -127,6 +127,6 @@ class Rounds:
     def next(self, node: Node) -> int:
         """The how-maniest time it is that this operation runs at its place, from 1."""
         assert node.op is not None
-        key = (node.op.name, node.span)
+        key = (node.op.name, id(node.span))
         self.seen[key] = self.seen.get(key, 0) + 1
         return self.seen[key] if node.span is not None else 1

@@ -131,7 +131,7 @@ class Question:
         return ["" if is_number(label) else label for label in written[: len(node.operands)]]
 
     def _written(self, span: Span, node: Node) -> list[str] | None:
-        key = node.op, span
+        key = node.op, id(span)
         if key not in self.known:
             self.known[key] = operands_of(span.text, node)
         known = self.known[key]

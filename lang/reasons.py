@@ -16,6 +16,7 @@ from ndgrad.lang.influence import largest_entry
 from ndgrad.lang.kept import kept
 from ndgrad.lang.losses import Loss, losing
 from ndgrad.lang.question import Entry, Question, Reason
+from ndgrad.lang.replay import quiet
 from ndgrad.lang.severed import Severed
 from ndgrad.lang.values import shown_shape
 from ndgrad.lang.zeros import blocked, moves
@@ -76,14 +77,15 @@ def why(
     path: tuple[Step, ...] = ()
     share = 0.0
     grown: tuple[Growth, ...] = ()
-    if value == 0:
-        verdict, reasons = "zero", [*_zero(question), *_behind(question)]
-    elif isfinite(value):
-        path, share = factors(question)
-        grown = growth(question)
-        verdict, reasons = "finite", [*cancelled(question, share), *_behind(question)]
-    else:
-        verdict, reasons = "nan" if isnan(value) else "inf", [*broken(question, point)]
+    with quiet():
+        if value == 0:
+            verdict, reasons = "zero", [*_zero(question), *_behind(question)]
+        elif isfinite(value):
+            path, share = factors(question)
+            grown = growth(question)
+            verdict, reasons = "finite", [*cancelled(question, share), *_behind(question)]
+        else:
+            verdict, reasons = "nan" if isnan(value) else "inf", [*broken(question, point)]
     return Why(run.of, name, headed, at, point, value, verdict, tuple(reasons), path, share, grown)
 
 

@@ -29,7 +29,7 @@ def blocked(question: Question) -> Iterator[Reason]:
         for i, parent in enumerate(node.parents):
             if parent is None or not moves(way.change.get(parent.id)):
                 continue
-            key = node.op, node.span, i
+            key = node.op, id(node.span), i
             if node.span is None or key not in seen:
                 seen.add(key)
                 yield _part(question, node) if node.op is OUTPUT else _flat(question, node, i)
