@@ -19,9 +19,9 @@ def help_of(command: Any, context: Any) -> str:
     paint = painter(sys.stdout) or (lambda text, role: text)
     context.color = colours(sys.stdout)
     width = min(columns(), WIDEST)
-    lines = [f"{paint('Usage:', 'title')} {context.command_path} {' '.join(_pieces(command))}"]
+    lines = [f"{paint('Usage:', 'title')} {context.command_path} {' '.join(pieces(command))}"]
     lines += _wrapped(command.help or "", width)
-    for name, rows in _sections(command, context).items():
+    for name, rows in sections(command, context).items():
         lines += ["", paint(f"{name}:", "title")]
         margin = max(len(left) for left, _ in rows if len(left) <= MARGIN)
         for left, said in rows:
@@ -44,7 +44,7 @@ def _wrapped(text: str, width: int, first: str = "", others: str = "") -> list[s
     return made.wrap(text)
 
 
-def _pieces(command: Any) -> Iterator[str]:
+def pieces(command: Any) -> Iterator[str]:
     """What follows the name of the command in the line of its usage."""
     yield "[OPTIONS]"
     if hasattr(command, "list_commands"):
@@ -54,7 +54,7 @@ def _pieces(command: Any) -> Iterator[str]:
             yield parameter.metavar
 
 
-def _sections(command: Any, context: Any) -> dict[str, Rows]:
+def sections(command: Any, context: Any) -> dict[str, Rows]:
     """What there is to give, by section. Those without one are options; --help stands where the last one does."""
     made: dict[str, Rows] = {}
     if hasattr(command, "list_commands"):

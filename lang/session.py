@@ -151,7 +151,7 @@ class Session:
         given = self._given(checked, in_file)
         missing = unknown(checked, {*self.names, *given})
         if missing:
-            raise problems.raised(missing)
+            raise problems.raised([_for_session(problem) for problem in missing])
         self.scope.add(checked.globals)
         self.frame += [UNBOUND] * (self.scope.size - len(self.frame))
         shows = any(isinstance(node, syntax.Output) for node in syntax.walk(body))
@@ -448,3 +448,12 @@ def _apart(warning: Diagnostic, of: str, y: NDArray, name: str, x: NDArray) -> D
 
 def _to_standard_error(text: str) -> None:
     sys.stderr.write(text + "\n")
+
+
+def _for_session(problem: Diagnostic) -> Diagnostic:
+    """The problem of a name without a value, with the cure that there is in a session."""
+    _, bound, rest = (problem.help or "").rpartition("-i ")
+    if not bound:
+        return problem
+    cure = f"give it a value first: {rest.partition('=')[0]} = …"
+    return Diagnostic(problem.code, problem.message, problem.labels, cure, problem.severity)

@@ -16,7 +16,12 @@ app, command = single(
     bare=True,
 )
 
-Program = Annotated[str | None, typer.Argument(metavar="[FILE]", help="A program to begin with.", show_default=False)]
+Program = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE]", help="A program to begin with.", rich_help_panel=options.FILES, show_default=False
+    ),
+]
 
 
 @command

@@ -48,7 +48,7 @@ def from_pipe(talk: Talk) -> None:
 
 def _lines() -> Iterator[str]:
     """The lines of standard input, without their ends. E603."""
-    for number, content in enumerate(sys.stdin.buffer):
+    for number, content in enumerate(sys.stdin.buffer if sys.stdin is not None else ()):
         try:
             yield content.decode("utf-8-sig" if number == 0 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:

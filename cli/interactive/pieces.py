@@ -21,6 +21,7 @@ class Pieces:
         self.lines: list[str] = []
         self.begun = 0  # the line that the piece began on
         self.state: str | None = None
+        self.looked = 0  # lines that the grammar has seen
 
     @property
     def held(self) -> bool:
@@ -31,13 +32,16 @@ class Pieces:
         """The pieces that are whole with this line."""
         self.number += 1
         blank = not line.strip()
-        if self.lines and self.state == "block":
-            if blank:
-                return self.rest() if self.blank_ends else []
-            if not line[0].isspace() and line.split(maxsplit=1)[0].rstrip(SIGN) not in ("else", "elif"):
-                return [*self.rest(), *self._begin(line)]
         if not self.lines:
             return [] if blank else self._begin(line)
+        if self.state == "block" and not self.blank_ends and (blank or line[0].isspace()):
+            self.lines.append(line)  # to be looked at with the line after the block: long blocks are read once
+            return []
+        if self.state == "block" and self._look() != "open":
+            if blank:
+                return self.rest()
+            if not line[0].isspace() and line.split(maxsplit=1)[0].rstrip(SIGN) not in ("else", "elif"):
+                return [*self.rest(), *self._begin(line)]
         return self._add(line)
 
     def rest(self) -> list[Piece]:
@@ -52,7 +56,18 @@ class Pieces:
         return self._add(line)
 
     def _add(self, line: str) -> list[Piece]:
-        self.lines += [""] * (self.number - self.begun - len(self.lines))  # those that were blank
         self.lines.append(line)
+        if self.state == "open" and self._is_within_brackets() and len(self.lines) < 1.1 * self.looked:
+            return []
+        return self.rest() if self._look() is None else []
+
+    def _look(self) -> str | None:
+        """What the grammar says of what has begun."""
+        self.looked = len(self.lines)
         self.state = unfinished(Source("", "\n".join(self.lines)))
-        return self.rest() if self.state is None else []
+        return self.state
+
+    def _is_within_brackets(self) -> bool:
+        """Whether more brackets seem to be opened than closed; the grammar knows, but reads all lines each time."""
+        text = "\n".join(line.partition("#")[0] for line in self.lines)
+        return sum(map(text.count, "([")) > sum(map(text.count, ")]"))

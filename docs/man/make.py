@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from ndgrad import __version__
 from ndgrad.cli import main
+from ndgrad.cli.app import COMMANDS, command
+from ndgrad.cli.screens import pieces, sections
 
 HERE = Path(__file__).parent
 ENVIRONMENT = (
@@ -27,8 +28,6 @@ ENVIRONMENT = (
 
 def pages() -> dict[str, str]:
     """The text of every page, by the name of its file."""
-    from ndgrad.cli.app import COMMANDS, command
-
     group = command()
     context = _context(group, "ndgrad")
     commands = {name: group.get_command(context, name) for name in COMMANDS}
@@ -59,9 +58,8 @@ def _overview(group: Any, context: Any, commands: dict[str, Any]) -> str:
 
 def _page(one: Any, context: Any, name: str) -> str:
     title = f"ndgrad-{name}"
-    pieces = [piece.strip("{}") for piece in one.collect_usage_pieces(context) if piece != "[OPTIONS]"]
     lines = [_title(title), *_name(title, one.help), ".SH SYNOPSIS", f".B ndgrad {name}", "[options]"]
-    lines += [_italic(piece) for piece in pieces]
+    lines += [_italic(piece) for piece in pieces(one) if piece != "[OPTIONS]"]
     lines += [".SH DESCRIPTION", _text(one.help)]
     lines += [*_options(one, context), *_examples(one), ".SH EXIT STATUS"]
     lines += [".BR ndgrad (1)", "lists the exit codes, which are the same for all commands.", ".SH SEE ALSO"]
@@ -79,23 +77,17 @@ def _name(name: str, help: str) -> list[str]:
 
 def _options(one: Any, context: Any) -> list[str]:
     """Arguments and options under the headings that the help has."""
-    panels: dict[str, list[tuple[str, str]]] = {}
-    for parameter in one.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is not None:
-            argument = parameter.param_type_name == "argument"
-            panel = getattr(parameter, "rich_help_panel", None) or ("Arguments" if argument else "Options")
-            panels.setdefault(panel, []).append(record)
     lines = [".SH OPTIONS"]
-    for panel, records in panels.items():
-        lines.append(f".SS {_text(panel)}")
-        for names, help in records:
-            lines += [".TP", _names(names), _text(help)]
+    for heading, rows in sections(one, context).items():
+        if heading != "Commands":
+            lines.append(f".SS {_text(heading)}")
+            for names, said in rows:
+                lines += [".TP", _names(names), _text(said)]
     return lines
 
 
 def _names(text: str) -> str:
-    """`-i, --input NAME=VALUE` with what is typed in bold, what it stands for in italics."""
+    """`-i, --input NAME=VALUE...` with what is typed in bold, what it stands for in italics."""
     found = re.split(r"([ ,/]+)", text)
     parts = (
         part if re.fullmatch(r"[ ,/]*", part) else f"\\fB{_text(part)}\\fR" if part[0] == "-" else _italic_in(part)
@@ -128,6 +120,5 @@ def _text(text: str) -> str:
 
 
 if __name__ == "__main__":
-    os.environ["TERM"] = "dumb"  # help as it is where nobody looks
     for name, text in pages().items():
         (HERE / name).write_text(text, "utf-8")
