@@ -150,13 +150,19 @@ def _common(general: Callable[..., Any]) -> Callable[..., Any]:
     """The call of `norm`, with a short way to what is asked nearly always: all of x, and no parameters."""
     root, state = norm2.call, STATE
 
-    def call(*args: Any, **named: Any) -> Any:
-        if len(args) != 1 or named:
-            return general(*args, **named)
-        x = args[0]
+    low, high, double = _SAFE[np.dtype(np.float64)]
+    float64 = np.dtype(np.float64)
+
+    def call(x: Any, *rest: Any, **named: Any) -> Any:
+        if rest or named:
+            return general(x, *rest, **named)
         if x.__class__ is NDArray and (x._node is None or state.recording is False) and state.tracer is None:
             data = x._data
             if data.__class__ is np.ndarray and data.nbytes < state.defer_from:
+                if data.dtype is float64 and data.ndim == 1:  # what conditions of loops ask for, in short
+                    y = sqrt(data.dot(data))
+                    if low < y < high:
+                        return new_array(double(y))
                 return new_array(_root_of_squares(np, data, None, keepdims=False))
         return root(x)
 
