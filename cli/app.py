@@ -71,16 +71,18 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def single(help: str, *examples: str, bare: bool = False) -> tuple[typer.Typer, Callable[[Action], Action]]:
+def single(
+    help: str, *examples: str, bare: bool = False, dashes: bool = False
+) -> tuple[typer.Typer, Callable[[Action], Action]]:
     """The application of one command, and the decorator for its function.
 
     bare: whether the command has a meaning without arguments; else its help is shown then.
+    dashes: whether what begins with a dash and is no option is an argument: -3, -:NAME.
     """
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     epilog = "Examples:\n\n" + "\n\n".join(examples)
-    return app, app.command(
-        cls=Command, context_settings=dict(SETTINGS), help=help, epilog=epilog, no_args_is_help=not bare
-    )
+    settings = {**SETTINGS, "ignore_unknown_options": dashes}
+    return app, app.command(cls=Command, context_settings=settings, help=help, epilog=epilog, no_args_is_help=not bare)
 
 
 def command() -> Any:

@@ -167,7 +167,7 @@ def _notes(one: Difference, paint: Paint) -> Iterator[str]:
     if one.shapes[0] != one.shapes[1] or (one.agrees and not one.largest):
         return
     yield ""
-    if one.count > 1 and one.box:
+    if one.count > 1 and any(high + 1 - low < n for (low, high), n in zip(one.box, one.shapes[0], strict=True)):
         box = ", ".join(str(low) if low == high else f"{low}:{high + 1}" for low, high in one.box)
         yield from _wrapped("where", f"all of them lie in [{box}]", paint)
     if one.unlike:

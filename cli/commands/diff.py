@@ -13,6 +13,7 @@ app, command = single(
     "Compare two arrays or results within a tolerance, and show where they differ; exit 3 if they do.",
     "ndgrad diff '[1, 2, 3]' '[1, 2, 3.0000001]' --rtol 1e-6",
     "ndgrad eval 'x ** 2' -i x=3 --grad x --format npy | ndgrad diff - 6",
+    dashes=True,
 )
 
 A = Annotated[

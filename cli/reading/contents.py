@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,70 +36,85 @@ class Contents(Frozen):
     path: tuple[dict[str, Any], ...] = ()
 
 
-def contents(text: str, option: str, stdin: reading.StandardInput | None = None) -> Contents:
+def contents(text: str, option: str, stdin: reading.StandardInput) -> Contents:
     """All that VALUE holds. Errors: those of `reading.value`."""
     from ndgrad.cli.reading.literals import is_one
 
+    if text == "-" and stdin.takers == 1:
+        data = reading.bytes_from_stdin()
+        format = of_data(data)
+        if format.name == "npy" or not data.strip():
+            found = reading.read(data, reading.STDIN, format)
+            return Contents(lambda: found)
+        return _of(format, data, reading.STDIN, lambda part: reading.read(data, reading.STDIN, format, part))
     path = text.removeprefix("@")
     whole, part = reading.located(path)
     if text == "-" or is_one(text) or part is not None or not os.path.isfile(whole):
         found = reading.value(text, option, stdin)
         return Contents(lambda: found)
-    format = of_path(whole)
-    if format is None:
-        with open(whole, "rb") as stream:
-            format = of_data(stream.read(1 << 12))
+    with open(whole, "rb") as stream:
+        known = of_path(whole) or of_data(stream.read(1 << 12))
+
+    def read(part: str | None) -> Any:
+        return reading.file(path) if part is None else reading.module(known).read_file(whole, part)
+
+    return _of(known, whole, whole, read)
+
+
+def _of(format: Format, source: str | bytes, name: str, read: Callable[[str | None], Any]) -> Contents:
+    """What a file, or data, of a format holds. read: what gives the part of a name, or the whole."""
     if format.name == "json":
-        return _of_json(whole)
-    names = _names(whole, format)
+        return _of_json(source, name, read)
+    names = _names(format, source, name)
     if len(names) < 2:
-        found = reading.value(text, option, stdin)
+        found = read(None)
         return Contents(lambda: found, {names[0]: found} if names else None)
-    module = reading.module(format)
-    return Contents(lambda: reading.file(path), {name: module.read_file(whole, name) for name in names})
+    return Contents(lambda: read(None), {part: read(part) for part in names})
 
 
-def _names(path: str, format: Format) -> list[str]:
-    """The arrays of a file that has names for them; errors are left to who reads it."""
-    from ndgrad.errors import Error
-
+def _names(format: Format, source: str | bytes, name: str) -> list[str]:
+    """The arrays of a file that has names for them; that it is damaged is left to who reads it."""
+    stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     if format.name == "npz":
-        import zipfile
-
         try:
-            with zipfile.ZipFile(path) as archive:
+            with zipfile.ZipFile(stream) as archive:
                 return [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
         except (zipfile.BadZipFile, OSError):
             return []
     if format.name == "safetensors":
-        safetensors = arrays.library("safetensors", path)
+        safetensors = arrays.library("safetensors", name)
         try:
-            with safetensors.safe_open(path, framework="np") as file:
-                return list(file.keys())
-        except (safetensors.SafetensorError, OSError):
+            return [key for key, _ in safetensors.deserialize(_bytes(source))]
+        except safetensors.SafetensorError:
             return []
     if format.name == "h5":
-        h5py = arrays.library("h5py", path)
+        h5py = arrays.library("h5py", name)
         found: list[str] = []
         try:
-            with h5py.File(path, "r") as file:
-                file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-        except (OSError, RuntimeError, Error):
+            with h5py.File(stream, "r") as file:
+                file.visititems(lambda path, item: found.append(path) if isinstance(item, h5py.Dataset) else None)
+        except (OSError, RuntimeError):
             return []
         return found
     return []
 
 
-def _of_json(path: str) -> Contents:
-    with open(path, "rb") as stream:
-        source = decoded(stream.read(), path)
-    if not source.text.strip():
-        reading.file(path)  # says that it is empty
-    found = json_value.parsed(source, source.text, 0)
-    span = Span(source, 0, len(source.text))
+def _bytes(source: str | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    with open(source, "rb") as stream:
+        return stream.read()
+
+
+def _of_json(source: str | bytes, name: str, read: Callable[[str | None], Any]) -> Contents:
+    text = decoded(_bytes(source), name)
+    if not text.text.strip():
+        read(None)  # says that it is empty
+    found = json_value.parsed(text, text.text, 0)
+    span = Span(text, 0, len(text.text))
 
     def array(value: Any, dtype: Any = None) -> Array:
-        made: Array = json_value.array_of(value, path, None, span)
+        made: Array = json_value.array_of(value, name, None, span)
         return made if dtype is None else made.astype(dtype)
 
     def single() -> Array:
@@ -106,22 +123,22 @@ def _of_json(path: str) -> Contents:
     if not isinstance(found, dict):
         return Contents(single)
     if found.get("schema") != 1:
-        return Contents(single, {name: array(value) for name, value in found.items()})
+        return Contents(single, {key: array(value) for key, value in found.items()})
     dtypes = _mapping(found.get("dtypes"))
-    outputs = {name: array(x, dtypes.get(name)) for name, x in _mapping(found.get("outputs")).items()}
-    inputs = {name: array(x, dtypes.get(name)) for name, x in _mapping(found.get("optimum")).items()}
+    outputs = {key: array(x, dtypes.get(key)) for key, x in _mapping(found.get("outputs")).items()}
+    inputs = {key: array(x, dtypes.get(key)) for key, x in _mapping(found.get("optimum")).items()}
     derivatives: dict[str, Array] = {}
     named: dict[str, Array] = {}
-    for key, called in DERIVATIVES:
-        given = found.get(key)
+    for kind, called in DERIVATIVES:
+        given = found.get(kind)
         several = given if isinstance(given, dict) else {} if given is None else {"": given}
-        for name, x in several.items():
-            made = array(x, dtypes.get(name) if key == "grads" else None)
-            derivatives[f"{called} {name}".strip()] = made
-            named[name if key == "grads" else f"{called}.{name}".rstrip(".")] = made
+        for key, x in several.items():
+            made = array(x, dtypes.get(key) if kind == "grads" else None)
+            derivatives[f"{called} {key}".strip()] = made
+            named[key if kind == "grads" else f"{called}.{key}".rstrip(".")] = made
     value = found.get("value")
     if len(outputs) < 2 and value is not None:
-        outputs = {"value": array(value, next((dtypes.get(name) for name in outputs), None))}
+        outputs = {"value": array(value, next((dtypes.get(key) for key in outputs), None))}
     steps = found.get("path")
     path_taken = tuple(step for step in steps if isinstance(step, dict)) if isinstance(steps, list) else ()
     return Contents(single, inputs or named or outputs, {**inputs, **outputs, **derivatives}, path_taken)

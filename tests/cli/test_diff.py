@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,8 @@ def test_where_arrays_differ(called: Called) -> None:
         (["[[1, 2]]", "[1, 2]"], 3, "the shapes differ: 1×2 and 2\n"),
         (["1", "1.01", "--atol", "0.1"], 0, "scalar float64: they agree\n"),
         (["1", "1.01"], 3, "scalar float64: they differ\n"),
+        (["-3", "-3.0"], 0, "scalar float64: equal\n"),
+        (["-1e-3", "-inf", "--atol", "1"], 3, "scalar float64: they differ\n"),
         (["[1, 2]", "[1, inf]"], 3, "2 float64: 1 of 2 entries differ\n"),
     ],
 )
@@ -237,16 +240,36 @@ def test_a_result_beside_an_archive_of_its_gradients(called: Called) -> None:
         assert (code, err, out.count("equal")) == (0, "", 3)
 
 
-def test_pipes(shell: Shell, tmp_path: Path) -> None:
+def test_a_pipe(shell: Shell, tmp_path: Path) -> None:
     arrays = "ndgrad eval 'x ** 2' -i 'x=[1,2]' --grad x --format npy"
     assert shell(f"{arrays} | ndgrad diff - '[2, 4]'", cwd=tmp_path).stdout == b"2 float64: equal\n"
-    assert shell(f"({arrays}; {arrays}) | ndgrad diff - -", cwd=tmp_path).returncode == 0
+
+
+def test_what_comes_through_standard_input(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.json", "a.npz", "a.npy"):
+        assert called("x ** 2", "-i", "x=[1, 2]", "--grad", "x", "-o", name, command="eval")[0] == 0
+
+    def piped(data: bytes, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(data)))
+        return called(*arguments)
+
+    whole, archive, array = (Path(name).read_bytes() for name in ("a.json", "a.npz", "a.npy"))
+    assert piped(whole, "-", "a.json")[1] == "value  2 float64: equal\ngrad x  2 float64: equal\n"
+    assert piped(whole, "a.npy", "-") == (0, "2 float64: equal\n", "")
+    assert piped(archive, "a.json", "-") == (0, "2 float64: equal\n", "")
+    assert piped(archive, "-:x", "a.npy") == (0, "2 float64: equal\n", "")
+    assert piped(array + array, "-", "-") == (0, "2 float64: equal\n", "")
+    assert piped(array + array, "-", "a.npy")[2].startswith("error[E614]")
+    assert piped(b"1\n2.5\n", "-", "[1, 2.5]") == (0, "2 float64: equal\n", "")
+    assert piped(b"", "-", "1")[2].startswith("error[E619]: standard input is empty")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["1"], 2, "missing argument 'B'"),
+        (["1", "2", "--rtoll", "3"], 2, "--rtoll"),
+        (["--rtoll", "3"], 1, "`--rtoll` is neither a number nor a file"),
         (["1", "2", "--rtol", "-1"], 2, "ndgrad: --rtol -1.0: a tolerance is a number from 0 up"),
         (["1", "2", "--atol", "nan"], 2, "ndgrad: --atol nan: a tolerance is a number from 0 up"),
         (["none.npy", "2"], 1, "error[E602]: cannot read none.npy"),

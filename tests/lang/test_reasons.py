@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from ndgrad.lang import compile
+from ndgrad.lang.builtins import function_names
 from ndgrad.lang.reasons import NoEntry, Why, why
+from ndgrad.primitive import REGISTRY
 
 
 def asked(text: str, at: tuple[int, ...] | None = None, **options: Any) -> Why:
@@ -351,3 +353,19 @@ def test_long_loops_take_seconds_not_minutes() -> None:
     text = "input x = 1.0001\nb = x\nfor i in range(3000): b = b * x + 0.00001 * sin(b)\noutput z = b\n"
     found = asked(text)
     assert found.path[0].rounds == 3000
+
+
+def test_every_elementwise_function_is_one_factor_its_derivative() -> None:
+    unary = [
+        op for op in REGISTRY.values() if op.elementwise and op.arity == 1 and not op.internal and not op.untracked
+    ]
+    assert len(unary) > 40
+    for op in unary:
+        if op.name not in function_names():
+            continue
+        x = sum(op.domain) / 2 + 0.3
+        found = asked(f"input x = {x}\noutput z = 2 * {op.name}(x)\n")
+        if found.verdict == "finite":
+            assert np.prod([step.factor for step in found.path]) == pytest.approx(found.value), op.name
+        else:
+            assert found.reasons[0].kind == "flat", op.name
