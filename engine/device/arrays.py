@@ -10,7 +10,7 @@ Dtypes are NumPy's: operands are converted to what NumPy would compute in before
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,6 +171,10 @@ class DeviceArray(Remote):
 
     def fill(self, value: Any) -> None:
         self[...] = value
+
+    def patched(self, where: Any, x: Any, exact: Callable[[Any], Any]) -> Any:
+        """Itself, but exact(x) where `where` holds."""
+        return np.where(where, exact(x), self)
 
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)

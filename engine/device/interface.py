@@ -416,7 +416,7 @@ def _count_nonzero(device: Device, a: Any, axis: Any = None, keepdims: bool = Fa
 
 
 def _result_type(device: Device, *given: Any) -> Any:
-    return np.result_type(*(x.dtype if hasattr(x, "dtype") else x for x in given))
+    return np.result_type(*(x.dtype if isinstance(x, Remote) or hasattr(x, "holders") else x for x in given))
 
 
 def _copyto(device: Device, dst: Any, src: Any) -> None:

@@ -19,8 +19,9 @@ from ndgrad import autograd, errors, nd
 from ndgrad.device import COUNTS, running
 from ndgrad.device.double import Double
 from ndgrad.lang import compile
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import NDArray, plain
 from ndgrad.tape import STATE
+from ndgrad.tracing import jvp
 
 HERE = Path(__file__).parent
 CUPY = {name: tuple(rest) for name, *rest in map(str.split, (HERE / "data" / "cupy.txt").read_text().splitlines())}
@@ -105,6 +106,34 @@ def test_every_operation_and_its_derivative_run_on_the_device() -> None:
                 assert got.dtype == want.dtype, case.id
                 np.testing.assert_allclose(got.asnumpy(), want.asnumpy(), rtol=1e-10, atol=1e-11, err_msg=case.id)
     assert on_host == ON_HOST
+
+
+def forward_and_second(function: Callable[..., NDArray], operands: list[np.ndarray], ctx: Any) -> list[NDArray]:
+    """The derivative along a direction, and gradients of gradients."""
+    draw = np.random.default_rng(4)
+    ones = [nd.array(x, ctx=ctx) for x in operands]
+    made = [jvp(function, ones, [nd.array(draw.standard_normal(x.shape), ctx=ctx) for x in operands])[1]]
+    for leaf in ones:
+        leaf.attach_grad()
+    with autograd.record(train_mode=False):
+        y = function(*ones)
+        if y.node is None:
+            return made
+        bars = autograd.grad([y], ones, [nd.array(draw.standard_normal(y.shape), ctx=ctx)], create_graph=True)
+    bars = [bar for bar in bars if bar.node is not None]
+    heads = [nd.array(draw.standard_normal(bar.shape), ctx=ctx) for bar in bars]
+    return made + (autograd.grad(bars, ones, heads) if bars else [])
+
+
+def test_forward_mode_and_second_derivatives_run_on_the_device() -> None:
+    drawn = operations()
+    with np.errstate(all="ignore"):
+        for case in drawn.draws():
+            function, operands = drawn.applied(case.values[0]), drawn.floats_of(case.values[0])
+            if operands:
+                wanted, made = (forward_and_second(function, operands, ctx) for ctx in (mx.cpu(), GPU))
+                for got, want in zip(made, wanted, strict=True):
+                    np.testing.assert_allclose(plain(got), plain(want), rtol=1e-8, atol=1e-9, err_msg=case.id)
 
 
 # One by one, what tests of operations do not reach
