@@ -76,4 +76,5 @@ def fused(found: dict[str, int]) -> str:
     counted = {name: f"{found[name]:,} {name if found[name] != 1 else name.removesuffix('s')}" for name in found}
     counted["passes"] = f"{found['passes']:,} pass{'es' if found['passes'] != 1 else ''} over memory"
     said = f"{counted['operations']} fused into {counted['groups']}"
-    return f"{said}: {counted['passes']} in {counted['tiles']} on {counted['threads']}"
+    tiles = f" in {counted['tiles']} on {counted['threads']}" if found["tiles"] else ""  # none on a GPU
+    return f"{said}: {counted['passes']}{tiles}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,10 +72,7 @@ class Launches:
     def launched(self, work: Pass, inputs: list[Any], outs: list[DeviceArray]) -> list[DeviceArray]:
         """Launch the kernel of the pass; returns the results of its reductions."""
         domain = work.domain
-        steps = [steps_of(x, domain) if isinstance(x, DeviceArray) else (0,) * len(domain) for x in inputs]
-        layout = laid_out(domain, steps, [x.param[1] for x in work.sums])
-        kinds = self.kinds(work, layout, inputs, outs)
-        kernel, compiled = self.found(work, kinds, layout)
+        layout, kinds, kernel, compiled = self.drawn_up(work, inputs, outs)
         grid = self.grid(layout, kernel.pack)
         empty, module = self.device.empty, self.device.module
         left = {i: empty(domain, work.sums[i].args[0].dtype) for i, how in enumerate(layout.closes) if how == "left"}
@@ -104,15 +102,26 @@ class Launches:
             args.append(results[-1].raw)
         if any(how in ("all", "column") for how in layout.closes):
             args.append(self.zeros(1 + grid.x))
-        COUNTS.kernels += 1
         FUSED.passes += 1
         FUSED.operations += len(work.plan.code)
-        if COUNTS.sources is not None and kernel.text not in COUNTS.sources:
-            COUNTS.sources.append(kernel.text)
         compiled((grid.x, grid.y), (grid.block,), tuple(args))
         for i, operand in left.items():
             results[i] = _reduced(work.sums[i], operand)
         return results
+
+    def drawn_up(
+        self, work: Pass, inputs: list[Any], outs: list[DeviceArray]
+    ) -> tuple[Layout, Kinds, Kernel, Callable[..., None]]:
+        """How the pass walks its arrays, and its kernel; counted as one that runs."""
+        domain = work.domain
+        steps = [steps_of(x, domain) if isinstance(x, DeviceArray) else (0,) * len(domain) for x in inputs]
+        layout = laid_out(domain, steps, [x.param[1] for x in work.sums])
+        kinds = self.kinds(work, layout, inputs, outs)
+        kernel, compiled = self.found(work, kinds, layout)
+        COUNTS.kernels += 1
+        if COUNTS.sources is not None and kernel.text not in COUNTS.sources:
+            COUNTS.sources.append(kernel.text)
+        return layout, kinds, kernel, compiled
 
     def found(self, work: Pass, kinds: Kinds, layout: Layout) -> tuple[Kernel, Any]:
         """The kernel of this structure, compiled; the one that was made before, if there was one."""

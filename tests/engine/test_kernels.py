@@ -130,8 +130,6 @@ CORPUS["xlogy"] = (special("xlogy"), (np.abs(np.rint(WIDE)), np.abs(WIDE)))
 class Compiled(Double):
     """A double that runs the kernels: first it collects their sources, then it has them compiled."""
 
-    processors = 1
-
     def __init__(self) -> None:
         super().__init__()
         self.launches = Launches(self, block=16)
