@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.errors import Error, Span
+from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang import syntax
 from ndgrad.lang.builtins import builtin
@@ -65,7 +67,6 @@ class Question:
         self.value = value
         self.losses = losses
         self.way = Influence(run, name, at)
-        self.known: dict[Any, list[str] | None] = {}
 
     def about(self, kind: str, text: str, **more: Any) -> Reason:
         """A reason that concerns the output as a whole."""
@@ -91,6 +92,11 @@ class Question:
         span = self.way.places.get(node.id)
         function = re.match(r"(\w+)\(", span.text) if node.op.internal and span is not None else None
         return function[1] if function else node.op.name
+
+    @cached_property
+    def written_at(self) -> dict[int, syntax.Node]:
+        """What is written at each place, by the id of its span."""
+        return {id(node.span): node for node in everything(self.program.body)}
 
     # Operands at an entry
 
@@ -121,7 +127,7 @@ class Question:
         span = self.way.places.get(node.id)
         if node.span is None:
             return [""] * len(node.operands)
-        written = None if span is None else self._written(span, node)
+        written = None if span is None else operands_of(self.written_at.get(id(span)), node)
         if written is None:
             names = self.kept.names
             written = [
@@ -129,13 +135,6 @@ class Question:
             ]
         written += [""] * (len(node.operands) - len(written))
         return ["" if is_number(label) else label for label in written[: len(node.operands)]]
-
-    def _written(self, span: Span, node: Node) -> list[str] | None:
-        key = node.op, id(span)
-        if key not in self.known:
-            self.known[key] = operands_of(span.text, node)
-        known = self.known[key]
-        return None if known is None else list(known)
 
     def _text_of(self, node: Node) -> str:
         """An operation as it is written, "" where that is not its own place or long."""
@@ -159,18 +158,14 @@ class Question:
         return Blamed(node, self.way.places.get(node.id), operand, tuple(values), finite)
 
 
-def operands_of(text: str, node: Node) -> list[str] | None:
-    """How the operands of an operation are written, None where `text` is not that operation itself."""
-    from ndgrad.lang import compile
-
+def operands_of(written: syntax.Node | None, node: Node) -> list[str] | None:
+    """How the operands of an operation are written, None where `written` is not that operation itself."""
     assert node.op is not None
-    try:
-        (statement,) = compile(text).body.statements
-    except (Error, ValueError):
-        return None
     parts: tuple[syntax.Expression, ...] = ()
-    match getattr(statement, "value", None):
+    match written:
         case syntax.Binary(operator=sign, left=left, right=right) if OPERATIONS.get(sign) == node.op.name:
+            parts = left, right
+        case syntax.Augmented(operator=sign, target=left, value=right) if OPERATIONS.get(sign) == node.op.name:
             parts = left, right
         case syntax.Unary(operator="-", operand=inside) if node.op.name == "negative":
             parts = (inside,)
@@ -183,6 +178,15 @@ def operands_of(text: str, node: Node) -> list[str] | None:
         case syntax.Call(function=syntax.Attribute(value=value, name=name), arguments=given) if name == node.op.name:
             parts = value, *given
     return [condensed(part.span.text) for part in parts] or None
+
+
+def everything(body: syntax.Body | syntax.Library) -> Iterator[syntax.Node]:
+    """All nodes of a program, those of the files that it uses among them."""
+    for statement in body.statements:
+        for node in syntax.walk(statement):
+            yield node
+            if isinstance(node, syntax.Linked):
+                yield from everything(node.library)
 
 
 def indexed(label: str, at: Entry) -> str:

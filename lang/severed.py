@@ -11,7 +11,7 @@ from ndgrad.lang import syntax
 from ndgrad.lang.conditions import condensed, text_of
 from ndgrad.lang.cures import COMPARED, LOSSES
 from ndgrad.lang.losses import Loss
-from ndgrad.lang.question import Question, Reason, indexed, is_number, number_at
+from ndgrad.lang.question import Question, Reason, everything, indexed, is_number, number_at
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
 
@@ -83,7 +83,7 @@ class Severed:
     def decided(self) -> Iterator[Reason]:
         """The conditions that the input decides. What they compute is not recorded, so names tell."""
         conditions: dict[int, syntax.Expression] = {}
-        for node in syntax.walk(self.program.body):
+        for node in everything(self.program.body):
             match node:
                 case syntax.Branch(condition=test) | syntax.While(condition=test) | syntax.Conditional(condition=test):
                     conditions[id(test.span)] = test
@@ -98,7 +98,7 @@ class Severed:
     def skipped(self) -> Iterator[Reason]:
         """The branches not taken that read what depends on the input."""
         taken = {id(p.span): p for p in self.kept.state.path.passes if p.kind == "if"}
-        for node in syntax.walk(self.program.body):
+        for node in everything(self.program.body):
             blocks: list[tuple[Span, bool, tuple[syntax.Node, ...]]] = []
             if isinstance(node, syntax.If):
                 blocks = [(b.condition.span, True, b.body) for b in node.branches]
@@ -155,7 +155,7 @@ class Severed:
     def carriers(self) -> set[str]:
         """The names that stand for the input, or for what comes from it: variables, and parameters of functions."""
         names = {b.name for b in self.kept.bindings if self.depends(b.value)} | {self.question.name}
-        functions = [node for node in syntax.walk(self.program.body) if isinstance(node, syntax.Define)]
+        functions = [node for node in everything(self.program.body) if isinstance(node, syntax.Define)]
         return names | {parameter.name for function in functions for parameter in function.parameters}
 
     @cached_property

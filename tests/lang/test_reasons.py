@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ndgrad.lang import compile
+from ndgrad.lang import compile, load
 from ndgrad.lang.builtins import function_names
 from ndgrad.lang.reasons import NoEntry, Why, why
 from ndgrad.primitive import REGISTRY
@@ -369,3 +370,14 @@ def test_every_elementwise_function_is_one_factor_its_derivative() -> None:
             assert np.prod([step.factor for step in found.path]) == pytest.approx(found.value), op.name
         else:
             assert found.reasons[0].kind == "flat", op.name
+
+
+def test_operands_are_named_as_the_program_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "m.nd").write_text("def f(a):\n    if a > 9: return 3.0\n    return relu(-a)\n")
+    (tmp_path / "p.nd").write_text('use "m.nd"\ninput x = -30\ny = x\ny *= 2\noutput z = f(y) * x, w = f(x * x)\n')
+    program = load(str(tmp_path / "p.nd"))
+    step = why(program, "x", of="z").path[0]
+    assert dict(step.operands) == {"f(y)": 60.0, "x": -30.0}
+    (reason,) = why(program, "x", of="w").reasons
+    assert reason.span is not None
+    assert (reason.kind, reason.span.source.name[-4:], reason.span.line) == ("branch", "m.nd", 2)
