@@ -380,4 +380,4 @@ def test_operands_are_named_as_the_program_writes_them(tmp_path: Path) -> None:
     assert dict(step.operands) == {"f(y)": 60.0, "x": -30.0}
     (reason,) = why(program, "x", of="w").reasons
     assert reason.span is not None
-    assert (reason.kind, reason.span.source.name[-4:], reason.span.line) == ("branch", "m.nd", 2)
+    assert (reason.kind, reason.span.source.name[-4:], reason.span.line) == ("a choice", "m.nd", 2)
