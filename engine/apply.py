@@ -17,7 +17,7 @@ from ndgrad import problems
 from ndgrad.errors import Error
 from ndgrad.memory import SHARE
 from ndgrad.namespace import PLAIN, RECORDED
-from ndgrad.ndarray import NDArray, new_array, plain
+from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import REQUIRED, Primitive, primitive
 from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, Remote, form, tick
 
@@ -303,18 +303,18 @@ def _double(op: Primitive) -> Callable[..., Any]:
             raise fault(op, error, (x, z), ()) from None
         p, q = a._node, b._node
         if (p is None and q is None) or untracked or y.dtype.kind != "f":
-            return new_array(y)
+            return _enlarged(new_array(y))
         implicit = (p is not None and p.marked and p.implicit) or (q is not None and q.marked and q.implicit)
         recording = state.recording
         if not recording and (recording is False or not implicit):
-            return new_array(y)
+            return _enlarged(new_array(y))
         keep_y, keep_x, keep_z = keeps[p is not None, q is not None]
         saved = (y if keep_y else None, x if keep_x else None, z if keep_z else None)
         node = General(op, (p, q), saved, (), y.shape, y.dtype)
         node.shapes = (x.shape, z.shape)
         if implicit:
             node.mark(implicit=True)
-        return new_array(y, node)
+        return _enlarged(new_array(y, node))
 
     call.__name__ = op.name
     return call
@@ -405,7 +405,18 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     except Exception as error:
         raise fault(op, error, values, statics) from None
     made = attach(op, y, given, data, parents, statics)
-    return made if remote is None else remote.enlarged(made)
+    return _enlarged(made) if remote is None else remote.enlarged(made)
+
+
+def _enlarged(made: Any) -> Any:
+    """An array, or several, on which operations wait where they are large."""
+    if made.__class__ is NDArray:
+        if made._data.nbytes >= STATE.defer_from:
+            enlarge(made)
+    elif made.__class__ is tuple:
+        for part in made:
+            _enlarged(part)
+    return made
 
 
 def _extent(values: Any) -> float:
@@ -461,10 +472,10 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
         raise fault(op, error, (data,) if op.variadic else data, statics) from None
     if isinstance(y, (tuple, list)):
         several = tuple(part if isinstance(part, NDArray) else new_array(part) for part in y)
-        return several if STATE.remote is None else STATE.remote.enlarged(several)
+        return _enlarged(several) if STATE.remote is None else STATE.remote.enlarged(several)
     if isinstance(y, NDArray):
         return y
-    return new_array(y) if STATE.remote is None else STATE.remote.enlarged(new_array(y))
+    return _enlarged(new_array(y)) if STATE.remote is None else STATE.remote.enlarged(new_array(y))
 
 
 def _is_batch(x: Any) -> bool:

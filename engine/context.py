@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ndgrad.errors import DeviceError, Diagnostic
 from ndgrad.frozen import Frozen
+from ndgrad.tape import STATE
 
 if TYPE_CHECKING:
     from ndgrad.ndarray import NDArray
@@ -71,4 +72,8 @@ def placed(x: NDArray, context: Any) -> NDArray:
 
         x._data = device_for(wanted).put(x._data)
         enlarged(x)
+    elif x._data.nbytes >= STATE.defer_from:
+        from ndgrad.ndarray import enlarge
+
+        enlarge(x)
     return x

@@ -28,6 +28,7 @@ from ndgrad.lang.values import (
 )
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import find
+from ndgrad.tape import STATE as ENGINE
 
 if TYPE_CHECKING:
     from ndgrad.lang.expressions import Expressions
@@ -182,8 +183,11 @@ def write_variable(f: Frame, slot: int, key: Any, value: Any, target: syntax.Ind
     """The variable in `slot` with its entries at `key` written, as `written`; it is about to be given that."""
     x = f[slot]
     given = value.__class__ in NUMBERS or (isinstance(value, NDArray) and not value.traced)
-    if given and x.__class__ is NDArray:
+    waits = ENGINE.fusion is not None and ENGINE.remote is None and x.__class__ is ENGINE.fusion.Large
+    if given and (waits or x.__class__ is NDArray):
         f[slot] = None  # so that whoever else refers to x is counted
+        if waits and getrefcount(x) == _ALONE:
+            x.expose()  # else each write would make a copy
         if getrefcount(x) == _ALONE and _is_sole(x) and (x.dtype.kind == "f" or not _loses(x, value)):
             from ndgrad.ops.indexing import overwrite
 

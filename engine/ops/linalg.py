@@ -50,6 +50,8 @@ def _matmul_right(F: Any, g: Any, a: Any, a_shape: Shape, b_shape: Shape) -> Any
         g = F.reshape(g, (*g.shape[:-1], 1, g.shape[-1]))
         return unbroadcast(F.reshape(a, (a_shape[0], 1)) * g, b_shape, F)
     if len(b_shape) == 1:
+        if len(a_shape) == 2:
+            return F.matmul(F.transpose(a, (1, 0)), g)
         g = F.reshape(g, (*g.shape, 1))
         made = F.matmul(_matrix_transpose(F, a, len(a_shape)), g)
         return unbroadcast(F.reshape(made, made.shape[:-1]), b_shape, F)

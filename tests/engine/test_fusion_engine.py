@@ -225,6 +225,23 @@ def test_a_loop_computes_nothing_twice() -> None:
     assert long < 4.6 * short
 
 
+def test_large_results_of_other_operations_are_waited_for() -> None:
+    """Arrays that are made, products of matrices, entries taken: what is computed on them waits again."""
+    n = LARGE // 8
+    rows = nd.array(np.ones((n, 2)), dtype="float64")
+    for made in (
+        nd.ones((n,), dtype="float64"),
+        nd.arange(0, n, dtype="float64"),
+        nd.dot(rows, nd.array([1.0, 2.0], dtype="float64")),
+        rows[:, 0],
+        nd.sort(nd.array(np.arange(n)[::-1], dtype="float64")),
+    ):
+        waiting = nd.sin(made) * 2
+        assert isinstance(waiting, Large), made
+        assert waiting.lazy.known is None
+        np.testing.assert_array_equal(waiting.asnumpy(), np.sin(made.asnumpy()) * 2)
+
+
 def test_what_is_small_is_not_deferred() -> None:
     STATE.defer_from = LARGE
     assert type(nd.array(np.ones(1000))) is NDArray
