@@ -55,10 +55,11 @@ def closed_form(output: Node, variable: Node, name: str) -> str | None:
             return None
         terms[node.id] = term
     derivative = sympy.diff(terms[output.id], x)
-    shortest = min(
-        (form(derivative) for form in (sympy.expand, sympy.factor, sympy.simplify)),
-        key=lambda e: (e.count_ops(), str(e)),
-    )
+    length = derivative.count_ops()
+    if length > LARGEST:
+        return None
+    ways = (sympy.expand, sympy.factor, sympy.simplify) if length <= LARGEST // 2 else (sympy.expand,)  # these are slow
+    shortest = min((form(derivative) for form in ways), key=lambda e: (e.count_ops(), str(e)))
     made = sympy.expand(shortest) if shortest.is_polynomial(x) else shortest
     fractions = (r for r in made.atoms(sympy.Rational) if r.q != 1 or abs(r.p) > LARGEST_INTEGER)
     long = {r: sympy.Float(r, 6) for r in fractions if max(abs(r.p), r.q) > LONGEST_FRACTION}
@@ -131,6 +132,8 @@ def matrix_forms(
 
     Every form is computed from its atoms and held against the value of the derivative.
     """
+    if len(str(derivative)) > 3 * LONGEST:
+        return ()
     from ndgrad.lang.algebra import transposed
     from ndgrad.lang.algebra_text import text
     from ndgrad.lang.algebra_values import has_ones

@@ -19,6 +19,7 @@ from ndgrad.lang.algebra_values import atoms, value_of
 from ndgrad.lang.notation import ATOM, Term
 
 MOST = 200  # terms; a longer formula explains nothing
+LARGEST = 30  # operations of what SymPy is asked to simplify: it takes seconds for more
 
 # Elementwise functions that SymPy knows, under its names
 _KNOWN = {
@@ -118,8 +119,16 @@ class Reader:
 
         if term.op is not None and term.op.name in ("scatter", "scattered") and term.args[0].number:
             c = term.args[0].number
-            self.notes["onehot has 1 at the labels, else 0"] = None
-            made = self.atom("onehot", ATOM, np.asarray(term.value) / c)
+            data = np.asarray(term.value) / c
+            labels = data.ndim == 2 and bool(np.all((np.sum(data, -1) == 1) & (np.max(data, -1, initial=0) == 1)))
+            if labels:
+                name, note = "onehot", "has 1 at the labels, else 0"
+            elif np.max(data, initial=0) <= 1:
+                name, note = "mask", "has 1 at the entries that are read, else 0"
+            else:
+                name, note = "counts", "says how often each entry is read"
+            self.notes[f"{name} {note}"] = None
+            made = self.atom(name, ATOM, data)
             return algebra.product(made, coefficient=algebra.exact(c))
         return self.atom(*text_of(term), term.value)
 
@@ -147,6 +156,8 @@ class Reader:
         symbols: dict[Expression, Any] = {}
         expression = self.entries(term, term, symbols)
         forms = [self.sympy.expand, self.sympy.simplify, self.sympy.factor]
+        if expression.count_ops() > LARGEST:
+            forms = []
         shortest = min([expression, *(form(expression) for form in forms)], key=lambda e: e.count_ops())
         return self.gathered(shortest, {symbol: e for e, symbol in symbols.items()}, _shape(term))
 

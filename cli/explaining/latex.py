@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 
 MOST_ROWS, MOST_COLUMNS = 8, 6
+USUAL_COLUMNS = 10  # of the matrices that amsmath sets unless it is told of more
+
+_DOCUMENT = r"\begin{document}"
 
 _BEGIN = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage{amsmath}
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
+\setlength{\emergencystretch}{4em}
 \begin{document}
 """
 
@@ -31,8 +35,9 @@ _BEGIN = r"""\documentclass{article}
 def written(explained: Explained, ascii: bool) -> str:
     """The article. All of it is ASCII but for letters of names outside it."""
     text = "\n".join("\n".join(_Article(d, explained).lines()) for d in explained.derivations)
-    begin = _BEGIN.replace(r"\begin{document}", r"\setcounter{MaxMatrixCols}{1000}" "\n" r"\begin{document}")
-    return f"{begin if explained.full else _BEGIN}\n{text}\n\n\\end{{document}}\n"
+    columns = max((row.count(" & ") + 1 for row in text.split(r"\\")), default=0)
+    counter = f"\\setcounter{{MaxMatrixCols}}{{{columns}}}\n" if columns > USUAL_COLUMNS else ""
+    return f"{_BEGIN.replace(_DOCUMENT, counter + _DOCUMENT)}\n{text}\n\n\\end{{document}}\n"
 
 
 class _Article:
