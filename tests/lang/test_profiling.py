@@ -23,7 +23,9 @@ def line(profile: Profile, number: int) -> Line:
 
 
 def test_a_slow_line_comes_first_forward_and_backward() -> None:
-    found = profiled("a = x + 1\nb = tanh(a @ a) @ a\nc = 2 * a\nsum(b) + sum(c)", x=np.ones((200, 200)) / 200)
+    text = "a = x + 1\nb = tanh(a @ a) @ a\nc = 2 * a\nsum(b) + sum(c)"
+    for _ in range(2):  # the first time takes what is loaded then
+        found = profiled(text, x=np.ones((200, 200)) / 200)
     slow = found.lines[0]
     assert (slow.file, slow.line, slow.text, slow.calls) == (None, 2, "b = tanh(a @ a) @ a", 1)
     assert slow.forward == max(other.forward for other in found.lines)
