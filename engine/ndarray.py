@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndgrad import problems
-from ndgrad.tape import STATE, General, GradReq, Node, Sink, note_write
+from ndgrad.tape import STATE, General, GradReq, Node, Remote, Sink, note_write
 
 SUPPORTED = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool", "int32", "int8", "uint8", "float16")))
 
@@ -303,10 +303,11 @@ class NDArray:
         return _rebuilt, (np.asarray(self._data),)
 
     def __dlpack__(self, **named: Any) -> Any:
-        return np.asarray(self._data).__dlpack__(**named)
+        return _shared(self._data).__dlpack__(**named)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return np.asarray(self._data).__dlpack_device__()
+        made: tuple[int, int] = _shared(self._data).__dlpack_device__()
+        return made
 
     def __deepcopy__(self, memo: Any) -> NDArray:
         return _rebuilt(np.array(self._data))
@@ -379,6 +380,11 @@ class NDArray:
         return REGISTRY["transpose"].call(self)  # type: ignore[no-any-return]
 
     __hash__ = object.__hash__
+
+
+def _shared(data: Any) -> Any:
+    """What has the buffer to share: NumPy's array, or the device's own."""
+    return data.raw if isinstance(data, Remote) else np.asarray(data)
 
 
 def _rebuilt(data: Any) -> NDArray:

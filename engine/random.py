@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndgrad.context import placed
 from ndgrad.ndarray import NDArray
 from ndgrad.ops.random import generator
 from ndgrad.ops.random import seed as _seed
@@ -21,48 +22,49 @@ def seed(seed_state: int, ctx: Any = None) -> None:
     _seed(seed_state)
 
 
-def _made(values: Any, dtype: npt.DTypeLike | None) -> NDArray:
-    return NDArray(np.asarray(values).astype(dtype or STATE.float_dtype))
+def _made(values: Any, dtype: npt.DTypeLike | None, ctx: Any) -> NDArray:
+    """Drawn on the host, so that a seed gives the same numbers on every device."""
+    return placed(NDArray(np.asarray(values).astype(dtype or STATE.float_dtype)), ctx)
 
 
 def uniform(low: float = 0.0, high: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Numbers evenly spread over [low, high)."""
-    return _made(generator().uniform(low, high, as_shape(shape)), dtype)
+    return _made(generator().uniform(low, high, as_shape(shape)), dtype, ctx)
 
 
 def normal(loc: float = 0.0, scale: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Normally distributed numbers."""
-    return _made(generator().normal(loc, scale, as_shape(shape)), dtype)
+    return _made(generator().normal(loc, scale, as_shape(shape)), dtype, ctx)
 
 
 def randn(*shape: int, loc: float = 0.0, scale: float = 1.0, dtype: Any = None, ctx: Any = None) -> NDArray:
     """Normally distributed numbers; the sizes are given one by one."""
-    return normal(loc, scale, shape or (1,), dtype)
+    return normal(loc, scale, shape or (1,), dtype, ctx)
 
 
 def randint(low: int, high: int, shape: Shape = (1,), dtype: Any = "int64", ctx: Any = None) -> NDArray:
     """Integers in [low, high)."""
-    return _made(generator().integers(low, high, as_shape(shape)), dtype)
+    return _made(generator().integers(low, high, as_shape(shape)), dtype, ctx)
 
 
 def exponential(scale: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Exponentially distributed numbers of mean `scale`."""
-    return _made(generator().exponential(scale, as_shape(shape)), dtype)
+    return _made(generator().exponential(scale, as_shape(shape)), dtype, ctx)
 
 
 def gamma(alpha: float = 1.0, beta: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Gamma-distributed numbers of shape alpha and scale beta."""
-    return _made(generator().gamma(alpha, beta, as_shape(shape)), dtype)
+    return _made(generator().gamma(alpha, beta, as_shape(shape)), dtype, ctx)
 
 
 def poisson(lam: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Poisson-distributed counts of mean lam, as floats."""
-    return _made(generator().poisson(lam, as_shape(shape)), dtype)
+    return _made(generator().poisson(lam, as_shape(shape)), dtype, ctx)
 
 
 def bernoulli(prob: float = 0.5, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """1 with probability prob, else 0."""
-    return _made(generator().random(as_shape(shape)) < prob, dtype)
+    return _made(generator().random(as_shape(shape)) < prob, dtype, ctx)
 
 
 def multinomial(data: NDArray, shape: Shape = (), get_prob: bool = False, dtype: Any = "int32") -> Any:

@@ -103,6 +103,9 @@ class DeviceArray(Remote):
 
     # Reading: the entries come to the host
 
+    def __str__(self) -> str:
+        return str(self.device.read(self)[()])
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self.device.read(self), dtype=dtype)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import REGISTRY
-from ndgrad.tape import STATE
+from ndgrad.tape import STATE, Remote
 
 _BINARY = {
     "add": "add",
@@ -53,7 +53,7 @@ def _in_place(call: Callable[..., Any]) -> Callable[[NDArray, Any], NDArray]:
     def assign(self: NDArray, other: Any) -> NDArray:
         """x += v: into x's own buffer; under recording it differentiates like any write."""
         before = self
-        if STATE.recording and not self.traced and isinstance(self.data, np.ndarray):
+        if STATE.recording and not self.traced and isinstance(self.data, (np.ndarray, Remote)):
             before = new_array(self.data.copy(), self.node)  # what the rule may need is about to be overwritten
         self[...] = call(before, other)
         return self

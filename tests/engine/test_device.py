@@ -151,7 +151,8 @@ def test_a_copy_on_a_device_is_an_operation_like_any_other() -> None:
     there_ = x.copyto(GPU)
     assert there_.context == GPU
     assert there_.as_in_context(GPU) is there_
-    assert repr(there_).endswith("<NDArray 2 @gpu(0)>")
+    assert repr(there_) == "[1. 2.]\n<NDArray 2 @gpu(0)>"
+    assert str(there_.data) == "[1. 2.]"
 
 
 def test_new_arrays_are_where_the_scope_says() -> None:
@@ -165,6 +166,7 @@ def test_new_arrays_are_where_the_scope_says() -> None:
             nd.linspace(0, 1, 3),
             nd.array(1),
         ]
+        made += [mx.nd.random.uniform(shape=(2,)), mx.nd.random.randn(3)]
     assert {x.context for x in made} == {GPU}
     assert nd.zeros(2).context == mx.cpu()
 
