@@ -8,6 +8,7 @@ call, one node. Everything else takes `general`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -106,7 +107,8 @@ def call_of(op: Primitive) -> Callable[..., Any]:
     return call
 
 
-def _plain_function(op: Primitive) -> Callable[..., Any]:
+@cache
+def plain_function(op: Primitive) -> Callable[..., Any]:
     """The value over plain arrays: NumPy's own function where the value is just that."""
     ufunc = getattr(np, op.name, None)
     if op.by_name and ufunc is not None:
@@ -117,7 +119,7 @@ def _plain_function(op: Primitive) -> Callable[..., Any]:
 
 
 def _unary(op: Primitive) -> Callable[..., Any]:
-    evaluate = _plain_function(op)
+    evaluate = plain_function(op)
     keeps_y, keeps_x = _keeps(op)[(True,)]
     untracked = op.untracked
     state = STATE
@@ -160,7 +162,7 @@ def _unary(op: Primitive) -> Callable[..., Any]:
 
 
 def _binary(op: Primitive) -> Callable[..., Any]:
-    evaluate = _plain_function(op)
+    evaluate = plain_function(op)
     keeps = _keeps(op)
     keeps_left = keeps[True, False]
     keeps_right = keeps[False, True]
@@ -366,6 +368,12 @@ def general(op: Primitive, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         listed = STATE.tracer(op, args, named)
         if listed is not NotImplemented:
             return listed
+    elif STATE.traces and op.elementwise and not op.statics and not named and op.arity == len(args):
+        from ndgrad.tracing import pushed
+
+        made = pushed(op, args)
+        if made is not NotImplemented:
+            return made
     operands, statics = bind(op, args, named)
     if STATE.max_bytes is not None:
         extent = _extent(operands) * _extent(statics)

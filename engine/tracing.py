@@ -9,16 +9,19 @@ so modes nest in any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.apply import attach
+from ndgrad.apply import attach, fault, plain_function
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE
+from ndgrad.tape import KEEPING, STATE
+
+_new = NDArray.__new__
 
 
 class Traced(NDArray):
@@ -87,6 +90,69 @@ def apply_traced(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]
     else:
         out = _dual(level, y, y_dot)
     return recorded(op, out, given, statics)
+
+
+def pushed(op: Primitive, args: tuple[Any, ...]) -> Any:
+    """op(args) with its tangent, where args are small arrays that nothing records; else NotImplemented.
+
+    What `apply_traced` does for most operations of most programs, without looking for all that there may be.
+    """
+    if op.selects or op.untracked or op.partials is None or STATE.recording is KEEPING:
+        return NotImplemented
+    level = 0
+    for x in args:
+        if x.__class__ is Dual and x.level > level:
+            level = x.level
+    values, dots = [], []
+    for x in args:
+        kind = x.__class__
+        if kind is Dual and x.level == level and x._node is None:
+            dot = x.tangent
+            if dot.__class__ is not NDArray or dot._node is not None:
+                return NotImplemented
+            dots.append(dot._data)
+            x = x.primal
+            kind = x.__class__
+        else:
+            dots.append(None)
+        if kind is NDArray and x._node is None:
+            values.append(x._data)
+        elif kind is float or kind is int:
+            values.append(x)
+        else:
+            return NotImplemented
+    if not level:
+        return NotImplemented
+    try:
+        y = plain_function(op)(*values)
+    except Exception as error:
+        raise fault(op, error, tuple(values), ()) from None
+    made = new_array(y)
+    if y.dtype.kind != "f":
+        return made
+    y_dot = None
+    with np.errstate(all="ignore"):
+        slots = (PLAIN, None, y, *values)
+        for partial, dot in zip(op.pulls, dots, strict=True):
+            if dot is None or partial is None:
+                continue
+            d = partial(slots)
+            part = _scaled(d, dot) if d.__class__ is int else _unmoved(PLAIN, d, dot)
+            if part is not None:
+                y_dot = part if y_dot is None else y_dot + part
+    if y_dot is None:
+        return made
+    if y_dot.shape != y.shape or y_dot.dtype != y.dtype:
+        y_dot = np.broadcast_to(y_dot, y.shape).astype(y.dtype)[()]
+    both = _new(Dual)
+    both._data, both._node = y, None
+    both.level, both.primal, both.tangent = level, made, new_array(y_dot)
+    return both
+
+
+def _scaled(d: int, dot: Any) -> Any:
+    """d·dot for a whole number, None for 0."""
+    return None if d == 0 else dot if d == 1 else -dot if d == -1 else dot * d
 
 
 def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any, ...]) -> Any:
@@ -180,8 +246,7 @@ def _elementwise_tangent(
             continue
         d = partial(slots)
         if d.__class__ is int:
-            if d:
-                parts.append(dot if d == 1 else -dot if d == -1 else dot * d)
+            parts.append(_scaled(d, dot))
         elif op.selects:
             parts.append(F.where(F.not_equal(d, 0), d * dot, 0.0))
         else:
@@ -192,7 +257,10 @@ def _elementwise_tangent(
 def _unmoved(F: Any, d: Any, dot: Any) -> Any:
     """d · dot, and 0 where the direction does not move the operand, however steep the operation is there."""
     made = d * dot
-    if np.isfinite(plain(made)).all():
+    values = plain(made)
+    if values.__class__ is np.ndarray and values.ndim == 1 and isfinite(values.dot(values)):
+        return made
+    if np.isfinite(values).all():
         return made
     return F.where(F.logical_and(F.equal(dot, 0), F.logical_not(F.isfinite(d))), 0.0, made)
 

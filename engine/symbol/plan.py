@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import autograd
-from ndgrad.apply import _plain_function
+from ndgrad.apply import plain_function
 from ndgrad.namespace import PLAIN, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import NoDerivative, Primitive, parameter_names, returns_its_argument
@@ -115,7 +115,7 @@ class Plan:
             operands = [f"({', '.join(operands)},)" if operands else "()"]
         arguments = ", ".join([*operands, *statics])
         if op.by_name and getattr(np, op.name, None) is not None:
-            call = f"{w.constant(_plain_function(op))}({arguments})"
+            call = f"{w.constant(plain_function(op))}({arguments})"
         else:
             call = f"{w.constant(op.value)}({w.constant(PLAIN)}, {arguments})"
         targets = ", ".join(f"r[{i}]" for i in step.results)
