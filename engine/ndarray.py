@@ -426,6 +426,8 @@ def array(obj: Any, dtype: npt.DTypeLike | None = None) -> NDArray:
     """
     if isinstance(obj, NDArray):
         obj = plain(obj)
+    if isinstance(obj, Remote):
+        obj = np.asarray(obj)
     if dtype is None and not isinstance(obj, (np.ndarray, np.generic)):
         made = np.array(obj)
         dtype = bool if made.dtype.kind == "b" else STATE.float_dtype

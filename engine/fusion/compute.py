@@ -19,6 +19,7 @@ import numpy as np
 from ndgrad.fusion.lazy import BROADCAST, CAST, PATCH, REDUCE, SMALL, VIEW, WHERE, Lazy, Shape, computed
 from ndgrad.fusion.report import COUNTS
 from ndgrad.fusion.schedule import Pass
+from ndgrad.namespace import as_array
 from ndgrad.tape import STATE, Remote
 
 LOCK = threading.RLock()
@@ -94,7 +95,7 @@ def compute(targets: Sequence[Lazy], into: dict[int, np.ndarray[Any, Any]] | Non
             elif alone is not None and alone(first):
                 for x in outputs:
                     _at_once(x)
-            elif device is None and math.prod(domain_of(first)) < SMALL:
+            elif math.prod(domain_of(first)) < (SMALL if device is None else 1):
                 for x in pending(outputs):
                     _at_once(x)
             else:
@@ -109,7 +110,7 @@ def _at_once(x: Lazy) -> None:
             ufunc, axes = x.param
             made = ufunc.reduce(args[0], axis=axes, keepdims=True, dtype=x.dtype)
         elif x.op is CAST:
-            made = np.asarray(args[0]).astype(x.dtype)
+            made = as_array(args[0]).astype(x.dtype)
         elif x.op is WHERE:
             made = np.where(*args)
         elif x.op is PATCH:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ndgrad.apply import attach, fault, plain_operand
 from ndgrad.fusion.compute import compute
-from ndgrad.fusion.lazy import Lazy, before_write, computed, lifted, source
+from ndgrad.fusion.lazy import CAST, Lazy, before_write, computed, lifted, source
 from ndgrad.namespace import PLAIN
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.primitive import Primitive
@@ -143,7 +143,7 @@ def defer(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]) -> An
     except Exception as error:
         raise fault(op, error, tuple(map(_shadow, operands)), statics) from None
     if any(y is x for x in operands):  # x·1: an array of its own all the same, since it may be written to
-        y = Lazy(np.positive, (y,), None, y.shape, y.dtype)
+        y = Lazy(CAST, (y,), None, y.shape, y.dtype)
     made = attach(op, y, given, operands, tuple(x._node if isinstance(x, NDArray) else None for x in given), statics)
     if y.__class__ is Lazy:
         made.__class__ = Large
