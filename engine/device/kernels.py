@@ -310,6 +310,12 @@ class _Writer:
         lines.append(f"@_entry({', '.join(given)});")
         return lines
 
+    def call_in_grid(self) -> list[str]:
+        """`call` at a row and a column."""
+        call = self.call("i")
+        numbered = any("[i]" in line for line in call)
+        return [f"const {self.index} i = row * columns + column;", *call] if numbered else call
+
     def coordinates(self, first: int, last: int, number: str) -> list[str]:
         """k_first … k_last, the coordinates that the entry of this number has along these axes."""
         if not self.strided() or first >= last:
@@ -407,7 +413,7 @@ class _Writer:
         lines += [f"        {line}" for line in self.coordinates(0, layout.outer, "row")]
         lines.append(f"        for ({index} column = threadIdx.x % width; column < columns; column += width) {{")
         inner = self.coordinates(layout.outer, len(layout.sizes), "column")
-        inner += [f"const {index} i = row * columns + column;", *self.call("i")]
+        inner += self.call_in_grid()
         lines += [f"            {line}" for line in inner]
         lines += ["        }", "    }"]
         for i, r in mine:
@@ -431,7 +437,7 @@ class _Writer:
         top = f"({index})blockIdx.y * each + threadIdx.x / width"
         lines.append(f"    for ({index} row = {top}; row < rows; row += ({index})gridDim.y * each) {{")
         inner = self.coordinates(0, layout.outer, "row")
-        inner += [f"const {index} i = row * columns + column;", *self.call("i")]
+        inner += self.call_in_grid()
         lines += [f"        {line}" for line in inner]
         lines += ["    }", "}", "const bool mine = threadIdx.x < width && column < columns;"]
         for i, r in mine:
