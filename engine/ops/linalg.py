@@ -70,6 +70,34 @@ matmul = primitive(
 )
 
 
+def _through_matrices(node: Any, g: Any, bars: dict[int, list[Any]], oldest: int, sweep: Any) -> None:
+    """The reverse step of a product of two matrices, as `reverse.reverse_step` makes them for other operations."""
+    _, a, b = node.saved
+    p, q = node.parents
+    left, right = p is not None and p.id >= oldest, q is not None and q.id >= oldest
+    if g.__class__ is not np.ndarray or len(node.shapes[0]) != 2 or len(node.shapes[1]) != 2:
+        sweep.step(node.op, node, g, False)
+        return
+    if (left and b.__class__ is not np.ndarray) or (right and a.__class__ is not np.ndarray):
+        sweep.step(node.op, node, g, False)
+        return
+    if left:
+        _give(bars, sweep, p, g @ b.T)
+    if right:
+        _give(bars, sweep, q, a.T @ g)
+
+
+def _give(bars: dict[int, list[Any]], sweep: Any, parent: Any, share: Any) -> None:
+    """Add a share, an array of the sweep's own, to a parent's cotangent."""
+    if parent.id not in bars and share.dtype is parent.form.dtype:
+        bars[parent.id] = [parent, share, True]
+    else:
+        sweep.add(parent, share)
+
+
+matmul.back = _through_matrices
+
+
 def dot_shape(a: Shape, b: Shape) -> Shape:
     """The shape of dot(a, b): NumPy's rule. E301 if the inner sizes differ."""
     if not a or not b:

@@ -61,6 +61,18 @@ def _in_place(call: Callable[..., Any]) -> Callable[[NDArray, Any], NDArray]:
     return assign
 
 
+def _first_product(self: NDArray, other: Any) -> NDArray:
+    """`@` the first time, when the operation is loaded; then it is the operation's own call."""
+    from ndgrad.ops import lookup
+
+    op = lookup("matmul")
+    assert op is not None
+    call = op.call
+    NDArray.__matmul__ = call  # type: ignore[method-assign]
+    made: NDArray = call(self, other)
+    return made
+
+
 def install() -> None:
     """Add the operators to the class; done once, when the operations are loaded."""
     for name, operation in _BINARY.items():
@@ -70,7 +82,7 @@ def install() -> None:
         setattr(NDArray, f"__i{name}__", _in_place(call))
     for method, operation in _COMPARISONS.items():
         setattr(NDArray, method, _comparison(REGISTRY[operation].call))
-    NDArray.__matmul__ = lambda self, other: self.matmul(other)  # type: ignore[method-assign]
+    NDArray.__matmul__ = _first_product  # type: ignore[method-assign]
     NDArray.__rmatmul__ = lambda self, other: NDArray(other).matmul(self)  # type: ignore[method-assign]
     NDArray.__neg__ = REGISTRY["negative"].call  # type: ignore[method-assign]
     NDArray.__pos__ = REGISTRY["positive"].call  # type: ignore[method-assign]
