@@ -12,10 +12,11 @@ from ndgrad.device.interface import COUNTS
 from ndgrad.device.kernels import BLOCK, Kernel, Kinds, kernel_of
 from ndgrad.device.layout import FLAT, ROWS, Layout, laid_out, steps_of
 from ndgrad.frozen import Frozen
+from ndgrad.fusion.lazy import PATCH
 from ndgrad.fusion.report import COUNTS as FUSED
 
 if TYPE_CHECKING:
-    from ndgrad.fusion.schedule import Pass
+    from ndgrad.fusion.schedule import Pass, Plan
 
 MOST_KERNELS = 1000
 ALIGNED = 16  # bytes that a thread reads at once
@@ -126,7 +127,7 @@ class Launches:
     def found(self, work: Pass, kinds: Kinds, layout: Layout) -> tuple[Kernel, Any]:
         """The kernel of this structure, compiled; the one that was made before, if there was one."""
         pattern = tuple(None if s is None else tuple(map(bool, s)) for s in layout.strides)
-        key = (work.plan, kinds, layout.walk, len(layout.sizes), layout.outer, pattern, layout.closes)
+        key = (_structure(work.plan), kinds, layout.walk, len(layout.sizes), layout.outer, pattern, layout.closes)
         found = self.kernels.get(key)
         if found is None:
             if len(self.kernels) >= MOST_KERNELS:
@@ -176,6 +177,17 @@ class Launches:
         if self.counters is None or self.counters.size < count:
             self.counters = self.device.module.zeros(max(256, _power_of_two(count)), np.uint32)
         return self.counters
+
+
+def _structure(plan: Plan) -> tuple[Any, ...]:
+    """What a plan computes, whatever the numbers of the program in it."""
+    steps = []
+    for step in plan.code:
+        param = step.param
+        if step.op is PATCH and param.__closure__ is None:
+            param = param.__code__
+        steps.append((step.op, param, step.args, step.result))
+    return (*steps, *plan.registers)
 
 
 def _up(n: int, step: int) -> int:

@@ -67,6 +67,13 @@ def test_value_and_gradient_of_a_chain_are_one_kernel_on_the_device() -> None:
     assert not COUNTS.hosted
 
 
+def test_a_kernel_is_compiled_once_for_all_sizes_and_numbers() -> None:
+    for n in (100, 1000, 5000):
+        for factor in (1.5, 2.5, -3.0):
+            assert nd.sum(nd.exp(there(np.zeros(n)) * factor)).asscalar() == n
+    assert (COUNTS.kernels, COUNTS.compiled) == (9, 1)
+
+
 def operations() -> Any:
     """The operations with the operands that their own tests draw."""
     spec = spec_from_file_location("test_operations", HERE / "test_operations.py")
