@@ -156,11 +156,14 @@ def is_training() -> bool:
     return STATE.training
 
 
-def set_recording(is_recording: bool) -> bool:
-    """Switch recording on or off for this thread; returns what it was."""
-    before = bool(STATE.recording)
+def set_recording(is_recording: bool | None) -> bool | None:
+    """Switch recording on or off for this thread; returns what it was, to be set again: None at the outset.
+
+    At the outset only arrays with requires_grad_() are recorded; set to False, nothing is.
+    """
+    before = STATE.recording
     STATE.recording = is_recording
-    return before
+    return before  # type: ignore[return-value]  # KEEPING is true
 
 
 def set_training(train_mode: bool) -> bool:

@@ -39,6 +39,16 @@ def as_array(x: Any) -> Any:
     return x if isinstance(x, Remote) else np.asarray(x)
 
 
+def to_integers(op: str, x: Any, dtype: Any) -> Any:
+    """The plain array `x` with its digits cut off, of an integer dtype. E312 for nan, infinities and beyond int64."""
+    if x.dtype.kind == "f" and not np.all((x >= -(2.0**63)) & (x < 2.0**63)):  # nan is neither
+        from ndgrad import problems
+
+        odd = x[~((x >= -(2.0**63)) & (x < 2.0**63))]
+        raise problems.no_integer(op, float(odd.flat[0]))
+    return x.astype(dtype)
+
+
 class PlainNamespace:
     """F over plain arrays: functions marked `plain`, then NumPy's own."""
 

@@ -360,6 +360,7 @@ def primitive(
     example: str = "",
     outputs: int = 1,
     internal: bool = False,
+    concrete: bool = False,
     view: bool = False,
     reuse: Rule | None = None,
 ) -> Primitive:
@@ -375,6 +376,7 @@ def primitive(
               raises the error a user should see. `Unknown(why)` where it takes values to know it
     dtype     the operands' dtypes and the statics → the dtype of y, or of each output; without it, what
               the operands' dtypes promote to
+    concrete  the shape, which is `Unknown`, is known where the operands are: by computing y
     view      y takes no memory of its own however large it is (broadcast_to)
     reuse     (g, *operand shapes, *statics) → each operand's cotangent over plain arrays, the first one g itself,
               which it may change: the vjps again, without a copy of g
@@ -404,6 +406,7 @@ def primitive(
         example=example,
         outputs=outputs,
         internal=internal,
+        concrete=concrete,
         view=view,
         reuse=reuse,
     )

@@ -28,12 +28,12 @@ def _shape_error(code: str, message: str, shapes: tuple[Shape, ...] = (), help: 
 
 def shapes_do_not_broadcast(op: str, shapes: tuple[Shape, ...]) -> ShapeError:
     """E301: the operands of an elementwise operation have shapes that do not go together."""
-    cure = "trailing axes must be equal or 1; insert an axis with x[:, None] or reduce with keepdims=True"
+    cure = "axes match from the last where they are equal or 1; x[:, None] inserts one"
     if len(shapes) == 2 and all(shapes):
-        a, b = shapes
-        for axis in range(1, min(len(a), len(b)) + 1):
-            if a[-axis] != b[-axis] and 1 not in (a[-axis], b[-axis]):
-                cure = f"counted from the end, axis {axis} is {a[-axis]} here and {b[-axis]} there; {cure}"
+        pairs = zip(reversed(shapes[0]), reversed(shapes[1]), strict=False)
+        for m, n in pairs:
+            if m != n and 1 not in (m, n):
+                cure = f"read from the last axis, {m} meets {n}; x[:, None] inserts an axis"
                 break
     return _shape_error("E301", f"the shapes of `{op}` do not go together", shapes, cure)
 
@@ -90,6 +90,12 @@ def bad_argument(op: str, reason: str) -> ShapeError:
 def wrong_call(op: str, reason: str) -> ShapeError:
     """E204: too many, too few, or unknown arguments (the language finds most before a run)."""
     return _shape_error("E204", f"`{op}` {reason}")
+
+
+def no_integer(op: str, value: float) -> ShapeError:
+    """E312: a float that no int64 stands for."""
+    cure = "integers end at 9.2e18" if abs(value) < float("inf") else "isfinite(x) tells where x is a finite number"
+    return _shape_error("E312", f"`{op}` has no integer for {value:.6g}", (), cure)
 
 
 def not_one_value(what: str, shape: Shape) -> ShapeError:
@@ -159,10 +165,10 @@ def head_does_not_fit(head: Shape, value: Shape) -> GradientError:
     return GradientError(Diagnostic("E404", message, help=cure))
 
 
-def overwritten(op: str, recorded: str, written: str) -> GradientError:
-    """E405: a value that a rule needs was written to after it was recorded."""
+def overwritten(op: str, places: str) -> GradientError:
+    """E405: a value that a rule needs was written to after it was recorded. places: where either happened."""
     message = f"a value that the derivative of `{op}` needs was overwritten"
-    cure = f"recorded {recorded}, overwritten {written}; write to a copy instead: x = x.copy()"
+    cure = f"{places}; write to a copy instead: x = x.copy()"
     return GradientError(Diagnostic("E405", message, help=cure))
 
 

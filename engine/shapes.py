@@ -19,7 +19,7 @@ from ndgrad.apply import bind, plain_operand, unexplained
 from ndgrad.errors import Error
 from ndgrad.memory import SHARE, used_memory
 from ndgrad.namespace import PLAIN
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import NDArray, plain
 from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE
 
@@ -194,6 +194,8 @@ def infer(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...] = (
         statics = (*statics[:-1], _key(statics[-1]))
     if op.composite:
         return _composite(op, operands, statics)
+    if op.unknown:
+        return _as_abstract(op.value(PLAIN, *map(plain, operands), *statics))
     made = _elementwise(op, operands, statics) if op.elementwise else _by_rule(op, operands, statics)
     if STATE.max_bytes is not None:
         for part in made if isinstance(made, tuple) else (made,):

@@ -140,8 +140,8 @@ def _usable(node: Node) -> None:
             if isinstance(saved, (np.ndarray, Remote)):
                 write = written.get(id(owner_of(saved)))
                 if write is not None and write[0] > node.id:
-                    place = f"line {node.span.line}" if node.span is not None else f"as operation {node.id}"
-                    raise problems.overwritten(node.op.name, place, f"at {write[1]}")
+                    place = f"recorded in line {node.span.line}, " if node.span is not None else ""
+                    raise problems.overwritten(node.op.name, f"{place}overwritten at {write[1]}")
 
 
 class _Unheld(list[Node]):
@@ -423,8 +423,9 @@ class _Sweep:
         if op.vjp is not None:
             rule = op.reader(op.vjp)
             assert rule is not None
-            pairs = zip(node.parents, rule(slots), strict=True)
-            return [(p, c) for p, c in pairs if p is not None and c is not None and p.id >= self.oldest]
+            pairs = [(p, c) for p, c in zip(node.parents, rule(slots), strict=True) if p is not None]
+            self.flat += [p for p, c in pairs if c is None]  # a rule says so where the derivative is 0
+            return [(p, c) for p, c in pairs if c is not None and p.id >= self.oldest]
         made = []
         for parent, rule in zip(node.parents, op.pulls, strict=True):
             if parent is not None and rule is not None and parent.id >= self.oldest:

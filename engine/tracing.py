@@ -300,10 +300,15 @@ def _transposed_tangent(
             bars = rule(slots)
         else:
             bars = [pull(slots) if pull and dot is not None else None for pull, dot in zip(op.pulls, dots, strict=True)]
-        pairs = [(bar, dot) for bar, dot in zip(bars, dots, strict=True) if bar is not None and dot is not None]
+        # A cotangent that nothing recorded is a constant: it does not depend on g.
+        pairs = [(bar, dot) for bar, dot in zip(bars, dots, strict=True) if dot is not None and _moves(bar)]
         heads = [bar for bar, _ in pairs]
         tangents = grad(heads, leaves, [dot for _, dot in pairs], create_graph=True)
     return tuple(tangents) if several else tangents[0]
+
+
+def _moves(bar: Any) -> bool:
+    return isinstance(bar, NDArray) and bar.node is not None
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

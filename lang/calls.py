@@ -10,7 +10,7 @@ import numpy as np
 
 from ndgrad.errors import Error, Span
 from ndgrad.lang import problems, syntax
-from ndgrad.lang.builtins import DTYPES
+from ndgrad.lang.builtins import DTYPES, PACKAGES
 from ndgrad.lang.limits import stop
 from ndgrad.lang.scopes import FIRST, RESULT
 from ndgrad.lang.scopes import STATE as RUN
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 CALL_LIMIT = 1000
 
+_PAIRWISE = {"max": "maximum", "min": "minimum"}  # what takes two values, by the reduction that takes an axis second
+
 _SEQUENCES = frozenset({"shape", "axes", "reps", "newshape"})
 _ONE = frozenset({"num", "N", "M", "n", "m", "k", "decimals", "offset", "axis1", "axis2", "depth"})
 _WHOLE = frozenset({"shape", "axes", "axis", "num", "N", "M", "k", "decimals", "reps", "offset", "shift"})
@@ -50,6 +52,8 @@ def compile_call(compiler: Expressions, node: syntax.Call) -> Run:
         arguments = (function.value, *arguments)
         function = syntax.Name(_name_span(function), function.name)
     found = compiler.builtin(function.name) if isinstance(function, syntax.Name) else None
+    if isinstance(found, (Primitive, Special)) and arguments is not node.arguments:
+        _refuse_package(found, node, arguments[0], len(arguments))
     if isinstance(found, Primitive):
         return _operation_call(compiler, found, node, arguments)
     given = [compiler.compile(argument) for argument in arguments]
@@ -71,6 +75,16 @@ def compile_call(compiler: Expressions, node: syntax.Call) -> Run:
         return call_value(value, values, {k: v(f) for k, v in named}, f[RUN], span, place, spans)
 
     return run
+
+
+def _refuse_package(found: Primitive | Special, node: syntax.Call, value: syntax.Expression, count: int) -> None:
+    """E204 for np.exp(x) where the caller has given `np` a value, so that it is exp(np, x): one argument too many."""
+    if not (isinstance(value, syntax.Name) and value.name in PACKAGES):
+        return
+    named = [keyword.name for keyword in node.keywords]
+    fits: Any = special_misfit if isinstance(found, Special) else misfit
+    if fits(found, count, named, node.span) is not None and fits(found, count - 1, named, node.span) is None:
+        raise problems.raised(problems.no_package(node.span, value.name, found.name))
 
 
 def _name_span(node: syntax.Attribute) -> Span:
@@ -163,7 +177,7 @@ def invoke(function: Function, values: list[Any], state: Any, span: Span) -> Any
     """Run a function of the program with one value per parameter. E503, E504."""
     state.steps -= 1
     if state.steps < 0:
-        raise stop(state, span)
+        raise stop(state, span, depth=state.depth + 1)
     state.depth += 1
     if state.depth > CALL_LIMIT:
         raise problems.raised(problems.recursion_too_deep(span, function.name, CALL_LIMIT))
@@ -255,11 +269,26 @@ def _operation_call(
     if not named and op.arity == len(given) == op.outputs == 1 and optional and not op.variadic:
         return _unary_call(op, given[0], span, spans)
 
+    pairwise = _PAIRWISE.get(op.name) if len(given) > 1 else None
+
     def run(f: Frame) -> Any:
         values = packed(op, [argument(f) for argument in given])
+        if pairwise is not None:
+            _refuse_pair(op.name, pairwise, values, span)
         return _applied(op, values, {name: value(f) for name, value in named}, span, spans)
 
     return run
+
+
+def _refuse_pair(name: str, pairwise: str, values: list[Any], span: Span) -> None:
+    """E204 for max(a, b), whose second argument would be an axis."""
+    x, axis, *_ = values
+    one = x.__class__ in NUMBERS or (isinstance(x, NDArray) and not x.shape)
+    no_axis = axis.__class__ is float or (
+        isinstance(axis, NDArray) and axis.dtype.kind == "f" and (axis.shape != () or axis.item() % 1 != 0)
+    )
+    if no_axis or (one and axis is not None):
+        raise problems.raised(problems.takes_no_pair(span, name, pairwise))
 
 
 def _unary_call(op: Primitive, inside: Run, span: Span, spans: tuple[Span, ...]) -> Run:

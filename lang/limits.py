@@ -82,14 +82,14 @@ class Watch:
                 self.abandon(stop(self.state, None))
 
 
-def stop(state: State, span: Span | None, remark: str = "") -> Error:
-    """The error of a run that has no rounds left. E504, E505, E502."""
+def stop(state: State, span: Span | None, remark: str = "", depth: int = 0) -> Error:
+    """The error of a run that has no rounds left; depth: of the call that it ends in. E504, E505, E502."""
     what, limit = state.stopped or ("steps", state.limit)
     if what == "time":
         return problems.raised(problems.out_of_time(span, limit, remark))
     if what == "memory":
         return problems.raised(problems.memory_used_up(span, int(limit), remark))
-    return problems.raised(problems.too_many_steps(span, int(limit), remark))
+    return problems.raised(problems.too_many_steps(span, int(limit), remark, depth))
 
 
 @contextmanager

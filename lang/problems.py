@@ -315,6 +315,8 @@ def _name_here(span: Span, name: str, known: set[str]) -> str | None:
         return _without_package(attribute[1], known)
     if name in habits.NAMES:
         return habits.NAMES[name]
+    if name in habits.FUNCTIONS_HERE:
+        return f"{habits.FUNCTIONS_HERE[name]}; or give it a value: -i {name}=VALUE"
     if not text[text.rfind("\n", 0, span.start) + 1 : span.start].strip():
         if name in habits.ENDS and not behind.strip():
             return "a block ends where its indentation ends"
@@ -386,6 +388,19 @@ def missing_input(span: Span, name: str) -> Diagnostic:
 def wrong_arguments(span: Span, name: str, reason: str, help: str | None = None) -> Diagnostic:
     """E204: arguments that do not fit the function."""
     return Diagnostic("E204", f"`{name}` {reason}", (Label(span),), help)
+
+
+def no_package(span: Span, package: str, function: str) -> Diagnostic:
+    """E204: a function called with its package before it, where the name of the package holds a value."""
+    cure = f"functions are written without a package: {function}(...)"
+    return Diagnostic("E204", f"`{package}` is a value here, and no package", (Label(span),), cure)
+
+
+def takes_no_pair(span: Span, name: str, pairwise: str) -> Diagnostic:
+    """E204: two values given to what reduces one array along an axis."""
+    which = "larger" if pairwise == "maximum" else "smaller"
+    cure = f"the {which} of two values is {pairwise}(a, b)"
+    return wrong_arguments(span, name, "takes one array, and which axis of it", cure)
 
 
 def arrays_not_together(span: Span, name: str) -> Diagnostic:
@@ -728,9 +743,10 @@ def recursion_too_deep(span: Span | None, name: str, limit: int) -> Diagnostic:
     )
 
 
-def too_many_steps(span: Span | None, limit: int, remark: str) -> Diagnostic:
-    """E504: the run takes more rounds and calls than allowed."""
-    cure = "does the loop end? --max-steps raises the limit"
+def too_many_steps(span: Span | None, limit: int, remark: str, depth: int) -> Diagnostic:
+    """E504: the run takes more rounds and calls than allowed. depth: of the call that was one too many."""
+    what = "recursion, or the loop," if depth > 1 else "loop"
+    cure = f"does the {what} end? --max-steps raises the limit"
     return Diagnostic("E504", f"the run was stopped after {limit} rounds and calls", _stopped_at(span, remark), cure)
 
 

@@ -79,8 +79,8 @@ def _grouped(of: str) -> str:
 
 
 def path_text(path: Iterable[Any]) -> str:
-    """The branches taken and the rounds made, in one line."""
-    steps = [step_text(step) for step in path]
+    """The branches taken and the rounds made, in one line; what repeats itself word for word is said once."""
+    steps = list(dict.fromkeys(step_text(step) for step in path))
     if len(steps) > MOST_STEPS:
         more = len(steps) - MOST_STEPS
         steps = [*steps[:MOST_STEPS], f"… {more} more"]

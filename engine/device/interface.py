@@ -415,6 +415,11 @@ def _count_nonzero(device: Device, a: Any, axis: Any = None, keepdims: bool = Fa
     return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)
 
 
+def _flatnonzero(device: Device, a: Any) -> Any:
+    """How many there are has to be known: counted here, on a copy."""
+    return device.put(np.flatnonzero(device.fetch(a)))
+
+
 def _result_type(device: Device, *given: Any) -> Any:
     return np.result_type(*(x.dtype if isinstance(x, Remote) or hasattr(x, "holders") else x for x in given))
 
@@ -441,6 +446,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.amax: _extreme("max"),
     np.amin: _extreme("min"),
     np.count_nonzero: _count_nonzero,
+    np.flatnonzero: _flatnonzero,
     np.result_type: _result_type,
     np.copyto: _copyto,
     np.linalg.cond: _cond,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import default, first, stated, truth, whole
-from ndgrad.namespace import as_array
+from ndgrad.namespace import as_array, to_integers
 from ndgrad.ops.shape import as_shape
 from ndgrad.primitive import NoDerivative, primitive
 from ndgrad.tape import STATE
@@ -143,7 +143,7 @@ float_ = primitive(
 )
 int_ = primitive(
     "int",
-    value=lambda F, x: as_array(x).astype(np.int64)[()],
+    value=lambda F, x: to_integers("int", as_array(x), np.int64)[()],
     vjps=[NoDerivative("integers carry no gradient")],
     shape=lambda x: x,
     dtype=whole,

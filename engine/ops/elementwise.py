@@ -278,6 +278,22 @@ for _name, _example in (
 ):
     elementwise(_name, partials=[NoDerivative("the result is true or false")], example=_example)
 
+
+def _close(F: Any, a: Any, b: Any, rtol: float, atol: float, equal_nan: bool) -> Any:
+    a, b = 1.0 * a, 1.0 * b  # truth values too
+    with np.errstate(invalid="ignore"):  # inf - inf
+        near = F.logical_and(F.less_equal(F.abs(a - b), atol + rtol * F.abs(b)), F.isfinite(b))
+    made = F.logical_or(near, F.equal(a, b))
+    return F.logical_or(made, F.logical_and(F.isnan(a), F.isnan(b))) if equal_nan else made
+
+
+isclose = elementwise(
+    "isclose",
+    value=lambda F, a, b, rtol=1e-05, atol=1e-08, equal_nan=False: _close(F, a, b, rtol, atol, equal_nan),
+    partials=[NoDerivative("the result is true or false")] * 2,
+    example="isclose([1, 2], [1.0000001, 2.1]) -> [True, False]",
+)
+
 # Activations
 
 relu = elementwise(

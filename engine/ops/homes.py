@@ -7,13 +7,14 @@ HOMES = {
     ),
     "elementwise": (
         "abs arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil clip cos cosh exp exp2 expm1 "
-        "floor hypot isfinite isinf isnan log log10 log1p log2 log_sigmoid logaddexp reciprocal relu "
+        "floor hypot isclose isfinite isinf isnan log log10 log1p log2 log_sigmoid logaddexp reciprocal relu "
         "round sigmoid sign sin sinh softplus sqrt square tan tanh trunc where"
     ),
     "activations": "elu huber leaky_relu silu",
     "special": "copysign digamma erf erfc erfinv gammaln gelu sinc xlogy",
     "reductions": (
-        "all any argmax argmin count_nonzero max mean median min nanmean nansum prod quantile std sum trapezoid var"
+        "all allclose any argmax argmin count_nonzero max mean median min nanmean nansum prod quantile std sum "
+        "trapezoid var"
     ),
     "norms": "norm",
     "softmax": "log_softmax logsumexp softmax",
@@ -29,7 +30,7 @@ HOMES = {
     ),
     "joining": "concatenate diff flip hstack meshgrid pad repeat roll rot90 split tile tril triu vstack",
     "indexing": "index",
-    "sorting": "argsort searchsorted sort take take_along_axis unique",
+    "sorting": "argsort flatnonzero nonzero searchsorted sort take take_along_axis unique",
     "linalg": "cross diag diagflat diagonal dot inner kron matmul outer tensordot trace",
     "einsum": "einsum",
     "matrices": (

@@ -15,6 +15,10 @@ from ndgrad.tape import STATE
 Axis = int | tuple[int, ...] | None
 
 
+# Of a scalar NumPy takes these along its first axis too, though there is none
+_OF_SCALARS = frozenset({"sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "count_nonzero"})
+
+
 def axes_of(op: str, axis: Axis, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The axes as sorted non-negative integers. E302 for one that is not there."""
     if axis is None:
@@ -32,6 +36,8 @@ def axes_of(op: str, axis: Axis, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def reduced(op: str, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> tuple[int, ...]:
     """The shape that is left after reducing `axis`."""
+    if not shape and axis in (0, -1) and op in _OF_SCALARS:
+        return ()
     gone = axes_of(op, axis, shape)
     if keepdims:
         return tuple(1 if i in gone else n for i, n in enumerate(shape))
@@ -333,6 +339,15 @@ for _name, _example in (
         shape=lambda x, axis, keepdims, name=_name: reduced(name, x, axis, keepdims),
         example=_example,
     )
+
+allclose = primitive(
+    "allclose",
+    value=lambda F, a, b, rtol=1e-05, atol=1e-08, equal_nan=False: F.all(F.isclose(a, b, rtol, atol, equal_nan)),
+    vjps=[NoDerivative("the result is true or false")] * 2,
+    dtype=truth,
+    shape=lambda a, b, rtol, atol, equal_nan: (np.broadcast_shapes(a, b), ())[1],
+    example="allclose([1, 2], [1.0000001, 2]) -> True",
+)
 
 for _name, _example in (
     ("argmax", "argmax([1, 5, 3]) -> 1"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ndgrad import problems
 from ndgrad.dtypes import stated
-from ndgrad.namespace import as_array, unbroadcast
+from ndgrad.namespace import as_array, to_integers, unbroadcast
 from ndgrad.primitive import composite, primitive
 
 Shape = tuple[int, ...]
@@ -228,7 +228,9 @@ atleast_3d = composite(
 
 astype = primitive(
     "astype",
-    value=lambda F, x, dtype: as_array(x).astype(dtype)[()],
+    value=lambda F, x, dtype: (
+        to_integers("astype", as_array(x), dtype) if np.dtype(dtype).kind == "i" else as_array(x).astype(dtype)
+    )[()],
     shape=lambda x, dtype: x,
     dtype=stated,
     vjps=[lambda g: g],

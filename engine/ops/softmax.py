@@ -70,7 +70,8 @@ def same_shape(op: str) -> Any:
     """The shape rule of an operation along an axis that keeps the shape."""
 
     def rule(x: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-        axes_of(op, axis, x)
+        if x or axis not in (0, -1):
+            axes_of(op, axis, x)
         return x
 
     return rule

@@ -19,7 +19,7 @@ argsort = primitive(
     value=lambda F, x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
     vjps=[_INDEX],
     dtype=whole,
-    shape=lambda x, axis: (int(np.prod(x)),) if axis is None else (axes_of("argsort", axis, x), x)[1],
+    shape=lambda x, axis: (int(np.prod(x)),) if axis is None else (axes_of("argsort", axis, x or (1,)), x or (1,))[1],
     example="argsort([3, 1, 2]) -> [1, 2, 0]",
 )
 
@@ -124,6 +124,37 @@ def _searched_shape(a: tuple[int, ...], v: tuple[int, ...], side: str) -> tuple[
     return v
 
 
+flatnonzero = primitive(
+    "flatnonzero",
+    value=lambda F, x: F.flatnonzero(x),
+    vjps=[_INDEX],
+    dtype=whole,
+    concrete=True,
+    shape=Unknown("there are as many indices as entries that are not zero"),
+    example="flatnonzero([False, True, True]) -> [1, 2]",
+)
+
+
+def _places(F: Any, x: Any) -> tuple[Any, ...]:
+    """The indices along each axis of the entries that are not zero, in the order of the entries."""
+    if not len(x.shape):
+        raise problems.does_not_fit("nonzero", "a scalar has no indices", ((),))
+    at = F.flatnonzero(x)
+    made = []
+    for n in reversed(x.shape):
+        made.append(F.mod(at, max(n, 1)))
+        at = F.floor_divide(at, max(n, 1))
+    return tuple(reversed(made))
+
+
+nonzero = composite(
+    "nonzero",
+    concrete=True,
+    value=lambda F, x: _places(F, x),
+    shape=Unknown("there are as many indices as entries that are not zero"),
+    outputs=2,
+    example="nonzero([[0, 3], [5, 0]]) -> [[0, 1], [1, 0]]",
+)
 searchsorted = primitive(
     "searchsorted",
     value=lambda F, a, v, side="left": np.searchsorted(a, v, side),

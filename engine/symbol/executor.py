@@ -312,7 +312,9 @@ class _Run:
             if isinstance(x.data, np.ndarray) and name in self.executor.arg_dict:
                 write = written.get(id(owner_of(x.data)))
                 if write is not None and write[0] > self.time:
-                    raise overwritten(f"forward, of `{name}`", "by forward(is_train=True)", f"at {write[1]}")
+                    raise overwritten(
+                        f"forward, of `{name}`", f"recorded by forward(is_train=True), overwritten at {write[1]}"
+                    )
 
 
 def _array(y: Any) -> NDArray:

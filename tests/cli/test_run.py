@@ -236,9 +236,8 @@ error[E301]: the shapes of `*` do not go together
   │     ┬   ┬
   │     │   shape 3
   │     shape 2×2
-  = help: x was bound by -i x=x.npy; w was bound by -i w=[1, 2, 3]; counted from the end, \
-axis 1 is 2 here and 3 there; trailing axes must be equal or 1; \
-insert an axis with x[:, None] or reduce with keepdims=True
+  = help: x was bound by -i x=x.npy; w was bound by -i w=[1, 2, 3]; read from the last axis, \
+2 meets 3; x[:, None] inserts an axis
 """
 MISSING = """\
 error[E602]: cannot read nowhere.npy: no such file or directory

@@ -181,6 +181,7 @@ CASES: dict[str, list[tuple[list[Any], dict[str, Any]]]] = {
     "eigh": [([SPD(3, 3)], {})],
     "eigvalsh": [([SPD(3, 3)], {})],
     "custom_call": [],
+    "nonzero": [],
     "transfer": [([(3,)], {"to": cpu(), "back": cpu()})],
     "expm": [([(3, 3)], {}), ([(2, 2, 2)], {})],
     "matrix_power": [*(([SPD(2, 2)], {"n": n}) for n in (0, 1, 3, -2))],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,12 @@ def leaf(values: Any, req: Any = "write") -> NDArray:
 
 
 def test_switches_give_back_what_was_set_before() -> None:
-    assert autograd.set_recording(True) is False
+    before = autograd.set_recording(True)
+    assert before is None
     assert autograd.set_recording(False) is True
+    assert autograd.set_recording(before) is False
+    x = nd.array([2.0]).requires_grad_()
+    assert (x * x).node is not None  # as at the outset
     assert autograd.set_training(True) is False
     assert autograd.set_training(False) is True
 
@@ -190,10 +195,58 @@ def test_each_mistake_has_its_own_message(provoke: Callable[[], Any], code: str,
     assert message in str(caught.value)
 
 
+def test_a_function_without_a_gradient_gives_zero() -> None:
+    class Still(autograd.Function):
+        def forward(self, x: NDArray) -> NDArray:
+            return x * 2
+
+        def backward(self, dy: NDArray) -> None:
+            return None
+
+    x = nd.array([1.0, 2.0])
+    x.attach_grad()
+    with autograd.record():
+        y = Still()(x)
+    y.backward()
+    assert np.array_equal(x.grad.asnumpy(), [0, 0])
+    with autograd.record():
+        y = Still()(x) + x
+    y.backward()
+    assert np.array_equal(x.grad.asnumpy(), [1, 1])
+
+
+def test_a_stated_gradient_that_is_constant_has_a_zero_derivative_forward_too() -> None:
+    still = mx.custom_gradient(lambda x: 2 * x, lambda g, x: nd.array(0.0))
+    assert mx.jvp(still, [nd.array(3.0)], [nd.array(1.0)])[1].item() == 0
+
+
+def test_integers_are_made_of_numbers_only() -> None:
+    for bad in (np.nan, np.inf, -np.inf, 2.0**63, -(2.0**64)):
+        for made in (lambda x: nd.int(x), lambda x: x.astype("int64")):
+            with pytest.raises(Error) as caught:
+                made(nd.array([1.0, bad], dtype="float64"))
+            assert caught.value.code == "E312"
+    assert nd.int(nd.array([-(2.0**63)], dtype="float64")).item() == -(2**63)
+
+
+def test_closeness_and_places_are_numpys() -> None:
+    values = np.array([0.0, 1.0, 1 + 1e-7, 1.1, np.inf, -np.inf, np.nan])
+    a, b = values[:, None], values[None]
+    for same in (False, True):
+        made = nd.isclose(nd.array(a, dtype="float64"), nd.array(b, dtype="float64"), equal_nan=same)
+        assert np.array_equal(made.asnumpy(), np.isclose(a, b, equal_nan=same))
+    assert nd.allclose(nd.array([1.0, 2.0]), nd.array([1.0, 2.0])).item()
+    mask = np.random.default_rng(0).random((3, 4, 5)) > 0.6
+    for x in (mask, mask[0, 0], mask[:0]):
+        for here, there in zip(nd.nonzero(nd.array(x)), np.nonzero(x), strict=True):
+            assert np.array_equal(here.asnumpy(), there)
+
+
 def test_an_overwritten_value_is_reported_with_both_places() -> None:
     with pytest.raises(Error) as caught:
         _overwritten()
-    assert "recorded as operation " in str(caught.value.help)
+    assert "overwritten at " in str(caught.value.help)
+    assert not re.search(r"operation \d", str(caught.value))  # a number of this process says nothing
     assert f"overwritten at {__file__}:{_overwritten.__code__.co_firstlineno + 4}" in str(caught.value.help)
 
 

@@ -31,6 +31,8 @@ draws = run_path(str(Path(__file__).with_name("test_operations.py")))["draws"]
 # Operations whose shape takes values to know, with operands for which it does.
 UNDETERMINED = {
     "unique": lambda F: F.unique(Abstract((3,), "float64")),
+    "flatnonzero": lambda F: F.flatnonzero(Abstract((3,), "bool")),
+    "nonzero": lambda F: F.nonzero(Abstract((2, 3), "bool")),
     "custom_call": lambda F: F.custom_call([Abstract((3,), "float64")], None),
     "permutation": lambda F: F.permutation(Abstract((), "int64")),
     "index": lambda F: F.index(Abstract((3,), "float64"), Abstract((3,), "bool")),
@@ -90,6 +92,18 @@ def test_shape_and_dtype_are_those_of_the_example(op: Primitive, dtype: str) -> 
     assert described(eval(call, {"__builtins__": {}}, {**known, op.name: getattr(ABSTRACT, op.name)})) == described(
         real
     )
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "all", "argmax", "count_nonzero", "mean", "var"])
+def test_of_a_scalar_the_first_axis_is_there_where_numpy_says_so(name: str) -> None:
+    for axis in (0, -1, 1):
+        try:
+            shape = np.shape(getattr(np, name)(np.float64(2), axis=axis))
+        except np.exceptions.AxisError:
+            with pytest.raises(Error):
+                getattr(ABSTRACT, name)(Abstract((), "float64"), axis=axis)
+        else:
+            assert getattr(ABSTRACT, name)(Abstract((), "float64"), axis=axis).shape == shape
 
 
 INTEGERS = (np.array([[3, 1], [2, 4]]), np.array([[True, False], [True, True]]))

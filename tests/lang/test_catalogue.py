@@ -57,8 +57,7 @@ def outcome(shell: Callable[..., CompletedProcess[bytes]], tmp_path: Path) -> Ou
         except Error as error:
             codes = [found.code for found in error.diagnostics]
             is_python = catalogue.kind(example) == "python"
-            said = re.sub(r"operation \d+", "operation 1", str(error))  # of all in this process
-            return codes, f"{type(error).__name__}: {said}" if is_python else render(error.diagnostics)
+            return codes, f"{type(error).__name__}: {error}" if is_python else render(error.diagnostics)
         return [], ""
 
     return run

@@ -67,6 +67,8 @@ FORMS: list[tuple[str, str, dict[str, Any], str]] = [
     ("exp(-norm(x) ** 2)", "x", {"x": x}, "-2·exp(-‖x‖²)·x"),
     ("norm(L @ W @ B - C) ** 2", "W", {"L": L, "W": W, "B": B, "C": C}, "2·Lᵀ @ (L @ W @ B - C) @ Bᵀ"),
     ("outer(x, w) @ b", "x", {"x": x, "w": w, "b": b}, "(bᵀ @ w)·1   (1 is a vector of ones)"),
+    ("sum(split(x, 3)[1]) + sum(x)", "x", {"x": x}, "1 + mask   (mask has 1 at the entries that are read, else 0)"),
+    ("sum(x[[1, 1]])", "x", {"x": x}, "counts   (counts says how often each entry is read)"),
     ("X @ w + k", "k", {"X": X, "w": w, "k": 2.0}, "5"),
 ]
 

@@ -106,6 +106,7 @@ ELSEWHERE = {
         ("y = x", {"x": "abc"}, {}, "E604", "text"),
         ("y = x", {"x": [[1], [2, 3]]}, {}, "E604", "its rows differ in length"),
         ("y = x", {"x": {}}, {}, "E604", "of dtype object"),
+        ("np.exp(x)", {"x": 1.0, "np": 2.0}, {}, "E204", "`np` is a value here"),
         ("input x: int64", {"x": 1.5}, {}, "E604", "values that int64 cannot hold"),
         ("y = x", {"x": 1.0}, {"dtype": "int64"}, "E206", "no dtype `int64`"),
         ("input x: [n]\ninput w: [n]\nx", {"x": [1.0], "w": [1, 2]}, {}, "E302", "the size `n`"),
