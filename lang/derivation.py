@@ -61,6 +61,7 @@ def derive(
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     story = _Story(bindings, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
+    of = story.of
     if not story.steps:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     forward = story.forward()
@@ -141,6 +142,8 @@ class _Story(Terms):
         layout: Layout,
     ) -> None:
         super().__init__(bindings, variable, wrt, output, of)
+        if of == self.named[variable.id] != self.named[output.id]:
+            self.of = of = self.named[output.id]  # b₃₀ by b, where the last value has the name of the first
         self.layout = layout
         self.headed = bool(np.any(head != 1))
         ones = Term(np.ones(output.shape), number=1)

@@ -352,8 +352,9 @@ def text_of(term: Term) -> tuple[str, int]:
             strict = binds < ATOM and (i > 0) != (op.name == "power") and op.name not in ("add", "multiply")
             postfix = binds >= ATOM and written.startswith(f"{{{name}}}")  # x⁻¹, x[key]
             enclosed = binds >= ATOM and not postfix
-            operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, binds + strict)
-    if op.precedence == PRODUCT and operands.get("b", "").startswith("-"):
+            raised = f"{{{name}}}⁻¹" in written
+            operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, ATOM if raised else binds + strict)
+    if op.precedence == PRODUCT and (operands.get("b", "").startswith("-") or _would_be_taken_apart(term)):
         operands["b"] = f"({operands['b']})"
     if binds >= ATOM and written == usual:
         extra = [
@@ -366,11 +367,21 @@ def text_of(term: Term) -> tuple[str, int]:
         return "-" + parenthesised(term.args[0], 60), 60
     if op.name == "transpose":
         return parenthesised(term.args[0], ATOM) + "ᵀ", ATOM
-    if op.name == "inv" and _is(term.args[0], "transpose"):
-        return parenthesised(term.args[0].args[0], ATOM) + "⁻ᵀ", ATOM
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
-    return written.format(**operands, **statics), binds
+    return written.format(**operands, **statics).replace("ᵀ⁻¹", "⁻ᵀ"), binds
+
+
+def _would_be_taken_apart(term: Term) -> bool:
+    """Whether a·B @ c would be read as (a·B) @ c, which is another value unless a is a number."""
+    if not _is(term, "multiply"):
+        return False
+    a, b = term.args
+    if _column_and_row(b) is None and (
+        b.op is None or b.op.precedence != PRODUCT or b.op.name in ("multiply", "divide")
+    ):
+        return False
+    return b.ndim == 0 or (a.ndim > 0 and a.number is None)
 
 
 def parenthesised(term: Term, strength: int) -> str:

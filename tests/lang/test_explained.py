@@ -6,6 +6,8 @@ Adding an operation with an example adds its test: nothing here names the common
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,10 @@ import pytest
 
 from ndgrad.errors import Error
 from ndgrad.lang import compile
-from ndgrad.lang.derivation_data import BackwardStep
+from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
+from ndgrad.lang.elementwise import name_of
+from ndgrad.lang.mathematics import Tree, tree_of
+from ndgrad.lang.notation import ratio
 from ndgrad.ops import lookup, names
 
 
@@ -60,6 +65,11 @@ def test_the_example_of_every_operation_is_explained(program: str) -> None:
     if d.backward:
         leaving = sum(np.asarray(step.leaving) for step in d.backward if step.by == "x")
         np.testing.assert_allclose(leaving, d.result, rtol=1e-12, atol=1e-15)
+
+
+def test_the_formulas_of_all_operations_say_what_they_compute() -> None:
+    read = {parameter.id: agree(explained(*parameter.values)) for parameter in programs()}
+    assert sum(count > 0 for count in read.values()) > 0.7 * len(read)
 
 
 def test_a_value_that_the_variable_does_not_reach_has_derivative_0() -> None:
@@ -204,3 +214,182 @@ def test_a_power_is_taken_of_a_whole_factor() -> None:
     assert d.chain == "dy/dx = 2.25⁶"
     d = explained("input x = 0.7\ninput a = 1.5\nfor i in range(6):\n    x = a ** 2 * x\ny = x")
     assert d.chain == "dy/dx = (a²)⁶"
+
+
+# Formulas read back from their text and computed: what a person reads, not the terms behind it
+
+
+# What can be misread: a vector that stands for a column, or for the entries of a matrix, looks like any vector.
+UNCLEAR = {"y/x", "x @ [[3, 4]]ᵀ"}
+
+
+class Unknown(Exception):
+    """A sign, or a way to write an operation, that is not read here."""
+
+
+class Evaluated:
+    """The values of trees, where names have values."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names | {"pi": np.pi}
+
+    def value(self, tree: Any) -> Any:
+        name = name_of(tree)
+        if name:
+            if name not in self.names:
+                raise Unknown(name)
+            return self.names[name]
+        found = getattr(self, tree.kind, None)
+        if found is None:
+            raise Unknown(tree.kind)
+        return found(*tree.parts)
+
+    def number(self, said: str) -> float:
+        return float(said)
+
+    def negative(self, inside: Tree) -> Any:
+        return -self.value(inside)
+
+    def root(self, inside: Tree) -> Any:
+        return np.sqrt(self.value(inside))
+
+    def fraction(self, above: Tree, below: Tree) -> Any:
+        return self.value(above) / self.value(below)
+
+    def ratio(self, d: str, of: Tree, by: Tree) -> Any:
+        return self.value(Tree("name", (f"{d}{name_of(of)}/{d}{name_of(by)}",)))
+
+    def operation(self, sign: str, left: Tree, right: Tree) -> Any:
+        a, b = self.value(left), self.value(right)
+        if sign == "@":
+            return product(a, b)
+        calls = {"+": "add", "-": "subtract", "·": "multiply", "==": "equal", "!=": "not_equal", "<": "less",
+                 ">": "greater", "<=": "less_equal", ">=": "greater_equal", "mod": "mod",
+                 "//": "floor_divide"}  # fmt: skip
+        if sign not in calls:
+            raise Unknown(sign)
+        return getattr(np, calls[sign])(a, b)
+
+    def sup(self, base: Tree, above: Any) -> Any:
+        x = self.value(base)
+        if isinstance(above, Tree):
+            return x ** self.value(above)
+        if above in ("T", "-T", "-1") and np.ndim(x) == 2:
+            x = x.T if "T" in above else x
+            return np.linalg.inv(x) if above.startswith("-") else x
+        if above == "T" and np.ndim(x) == 1:
+            return x[None, :]
+        if above.lstrip("-").isdigit():
+            return x ** float(above)
+        raise Unknown(above)
+
+    def fence(self, opening: str, inside: Tree, closing: str) -> Any:
+        if opening == "⟨" and inside.kind == "list":
+            a, b = map(self.value, inside.parts)
+            return a @ b
+        if opening == "[":
+            entries = inside.parts if inside.kind == "list" else (inside,)
+            return np.array([self.value(entry) for entry in entries])
+        if opening not in "(|‖" or inside.kind == "list":
+            raise Unknown(opening)
+        x = self.value(inside)
+        return np.abs(x) if opening == "|" else np.linalg.norm(x) if opening == "‖" else x
+
+    def call(self, function: Tree, *arguments: Tree) -> Any:
+        if function.kind == "sup" and name_of(function.parts[0]) == "sech" and function.parts[1] == "2":
+            return np.cosh(self.value(arguments[0])) ** -2.0
+        name = str(function.parts[0]) if function.kind == "name" else ""
+        op = lookup(name)
+        if op is None:
+            raise Unknown(name)
+        given = [a for a in arguments if a.kind != "option"]
+        options = {name_of(a.parts[0]): self.option(a.parts[1]) for a in arguments if a.kind == "option"}
+        values = [self.value(a) for a in given]
+        if name in ("sum", "mean") and np.ndim(values[0]) == 0:
+            raise Unknown("sum(1): 1 is an array of ones")
+        return op.on_plain(*values, **options)
+
+    def option(self, tree: Any) -> Any:
+        words = {"True": True, "False": False, "None": None}
+        if name_of(tree) in words:
+            return words[name_of(tree)]
+        if tree.kind == "fence":
+            inside = tree.parts[1]
+            return tuple(map(self.option, inside.parts if inside.kind == "list" else (inside,)))
+        if tree.kind == "quoted":
+            return tree.parts[0].strip('"')
+        return int(self.value(tree))
+
+    def index(self, base: Tree, key: Tree) -> Any:
+        places = []
+        for part in key.parts:
+            assert isinstance(part, Tree)
+            if part.kind == "row":
+                raise Unknown("slice")
+            places.append(slice(None) if part.kind == "text" else int(self.value(part)))
+        return self.value(base)[tuple(places)]
+
+
+def product(a: Any, b: Any) -> Any:
+    """a @ b of the notation, in which a row behind a vector makes a matrix."""
+    if np.ndim(a) == 1 and np.shape(b)[:1] == (1,) and np.ndim(b) == 2:
+        return np.outer(a, b)
+    made = a @ b
+    return made[0] if np.ndim(a) == 2 and np.ndim(b) == 1 and np.shape(a)[0] == 1 else made
+
+
+def agree(d: Derivation, known: Mapping[str, Any] = MappingProxyType({})) -> int:
+    """How many formulas of a derivation were read; those that were have the values that stand beside them."""
+    names = dict(known) | {step.name: np.asarray(step.value) for step in d.forward if isinstance(step, ForwardStep)}
+    count = 0
+    for step in d.forward:
+        if isinstance(step, ForwardStep) and step.expression != "input":
+            count += same(step.expression, names, step.value)
+    for step in d.backward:
+        if isinstance(step, BackwardStep):
+            arriving = {ratio("∂", d.of, step.name): np.asarray(step.arriving)}
+            wanted = step.leaving if step.local_value is None else step.local_value
+            count += same(step.local, names | arriving, wanted)
+    return count
+
+
+def same(text: str, names: dict[str, Any], wanted: Any) -> bool:
+    """Whether a formula could be read; if so, it has the value wanted, to the digits that numbers are shown with."""
+    if text in UNCLEAR:
+        return False
+    tree = tree_of(text)
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(Evaluated(names).value(tree), dtype=np.float64)
+        wanted = np.asarray(wanted, dtype=np.float64)
+        value = value.reshape(wanted.shape) if value.size == wanted.size else np.broadcast_to(value, wanted.shape)
+    except (Unknown, Error, ValueError, TypeError, IndexError):  # 1 is an array of ones, whose shape is not written
+        return False
+    scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0)
+    np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-4 * scale, err_msg=text)
+    return True
+
+
+PROGRAMS = [
+    "y = sum(x * (A @ x) * sin(A @ x))",
+    "y = x * (A @ (x * (B @ x)))",
+    "y = solve(A @ B, x) * x",
+    "y = inv(A @ B) @ x - (A - B) @ x / 3",
+    "y = (x - 2) * -(x * 3) + x * (x // 0.3 + x % 0.7)",
+    "y = x / (x / (x + 1)) - (x - (x - 1)) + x ** -2",
+    "y = -(x ** 2) * (-x) ** 2 + (x ** 2) ** 3 - 2 ** -x",
+    "y = sum(outer(x, A @ x) * B) * x",
+    "h = tanh(A @ x)\ng = B @ h + x\ny = norm(g - 1) ** 3 / (2 / 3)",
+    "y = mean((x @ A - x) ** 2) * grad(lambda t: sum((A @ t - 1) ** 2))(x)",
+    "for k in range(5): x = x - 0.1 * (A @ x - sin(x))\ny = sum(x)",
+    "y = A.T @ (B.T @ x * x) + logsumexp(x) * x + (x @ x) * x / sum(x ** 2)",
+    "y = sum(A * x[0] @ B) + det(A * x[1]) - sum((A * x) @ B)",
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_formulas_of_programs_say_what_they_compute(program: str) -> None:
+    text = "input x = [0.6, 1.4]\nA = [[2, 0.5], [-1, 3]]\nB = [[0.3, -1], [2, 1.5]]\n" + program
+    d = compile(text).run(grad=["x"], trace=True).derivation("x", unroll=True)
+    names = {"A": np.array([[2, 0.5], [-1, 3]]), "B": np.array([[0.3, -1], [2, 1.5]])}
+    assert agree(d, names) >= len(d.forward) + len(d.backward) - 2
