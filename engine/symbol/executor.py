@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import autograd
-from ndgrad.context import Context, need_cpu
+from ndgrad.context import Context, cpu, need_cpu
 from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import random
 from ndgrad.problems import head_does_not_fit, overwritten
@@ -51,6 +51,9 @@ class Executor:
         self.outputs: list[NDArray] = []
         self._plans: dict[Any, Plan | None] = {}
         self._last: _Run | None = None
+        if STATE.remote is not None:
+            for x in (*args.values(), *grads.values(), *aux.values()):
+                need_cpu(cpu() if x is None else x.context)
         for x in aux.values():
             x._writable()
 

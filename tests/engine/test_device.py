@@ -268,6 +268,14 @@ def test_a_full_device_says_how_much_was_wanted_and_how_much_there_is(double: Do
     assert "gpu(0) has no room for 2 MiB: 1 MiB of 1 MiB are free" in str(caught.value)
 
 
+def test_a_symbol_is_not_bound_to_arrays_of_a_device() -> None:
+    a = mx.sym.var("a")
+    with pytest.raises(errors.DeviceError, match="symbols are computed on the CPU only"):
+        (a * 2).bind(mx.cpu(), args=[there([1.0, 2.0])])
+    (made,) = (a * 2).eval(a=there([1.0, 2.0]))
+    np.testing.assert_array_equal(made.asnumpy(), [2, 4])
+
+
 def test_waiting_returns_when_the_device_is_done(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[str] = []
     monkeypatch.setattr(double, "synchronize", lambda: waited.append("waited"), raising=False)
