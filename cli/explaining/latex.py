@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndgrad.cli.explaining.formulas import WIDEST, chain_lines, lines_of, local_lines, width
-from ndgrad.cli.explaining.wording import adjoint_of, gap_text, line_of, local_value, name_of, rounds_text, verdict
+from ndgrad.cli.explaining.wording import (
+    adjoint_of,
+    gap_text,
+    line_of,
+    local_value,
+    name_of,
+    rounds_text,
+    summed_text,
+    verdict,
+)
 from ndgrad.cli.writing import matrices
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import gradient_of
@@ -111,6 +120,7 @@ class _Article:
         rows.append(rf"{latex(adjoint_of(d, step.name))} &= {self.value(step.arriving)} && \text{{arriving}}")
         equals = r"\mathrel{+}=" if share else "="
         leaving = "its share, leaving" if share else "leaving"
+        leaving += f", {note}" if (note := summed_text(d, step)) else ""
         rows.append(rf"{latex(adjoint_of(d, step.by))} &{equals} {self.value(step.leaving)} && \text{{{leaving}}}")
         return [rf"\paragraph{{{where or 'Step'}{rounds}}}", *_align(rows)]
 

@@ -15,6 +15,7 @@ from ndgrad.cli.explaining.wording import (
     local_value,
     name_of,
     rounds_text,
+    summed_text,
     verdict,
 )
 from ndgrad.cli.streams import as_ascii
@@ -95,7 +96,8 @@ class _Page:
         if step.local_value is not None:
             made.append(f"| local | {self.formula(ratio('∂', step.name, step.by))} | {self.value(local_value(step))} |")
         share = "a share of " if sign == "+=" else ""
-        made.append(f"| leaving | {share}{self.formula(adjoint_of(d, step.by))} | {self.value(step.leaving)} |")
+        summed = f", {note}" if (note := summed_text(d, step)) else ""
+        made.append(f"| leaving{summed} | {share}{self.formula(adjoint_of(d, step.by))} | {self.value(step.leaving)} |")
         return [*made, ""]
 
     def chain(self) -> list[str]:

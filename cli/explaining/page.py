@@ -23,6 +23,7 @@ from ndgrad.cli.explaining.wording import (
     local_value,
     name_of,
     rounds_text,
+    summed_text,
     verdict,
 )
 from ndgrad.cli.writing import matrices
@@ -184,6 +185,8 @@ class _Article:
             rounds = f'<p class="rounds">{escape(rounds_text(step))}</p>'
         arriving = adjoint_of(d, step.name), "arriving", step.arriving
         leaving = adjoint_of(d, step.by), "its share, leaving" if share else "leaving", step.leaving
+        if note := summed_text(d, step):
+            leaving = leaving[0], f"{leaving[1]}, {note}", leaving[2]
         local: list[Any] = []
         if step.local_value is not None:
             local = [(ratio("∂", step.name, step.by), "local", local_value(step))]

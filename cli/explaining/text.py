@@ -19,6 +19,7 @@ from ndgrad.cli.explaining.wording import (
     local_value,
     name_of,
     rounds_text,
+    summed_text,
     verdict,
 )
 from ndgrad.cli.streams import as_ascii, columns
@@ -159,7 +160,7 @@ class _Text:
         return [
             *lines,
             *self.adjoint("in ", adjoint_of(d, step.name), "=", step.arriving),
-            *self.adjoint("out", adjoint_of(d, step.by), sign, step.leaving),
+            *self.adjoint("out", adjoint_of(d, step.by), sign, step.leaving, summed_text(d, step)),
         ]
 
     def with_local_value(self, lines: list[str], step: BackwardStep) -> list[str]:
@@ -178,16 +179,18 @@ class _Text:
         first, *more = self.broken(value, 4)
         return [*lines, f"{self.indent}  = {first}", *(f"{self.indent}    {line}" for line in more)]
 
-    def adjoint(self, way: str, name: str, sign: str, array: Any) -> list[str]:
+    def adjoint(self, way: str, name: str, sign: str, array: Any, note: str = "") -> list[str]:
         head = f"{self.indent}{self.paint(way, 'faint')}  {name} {sign} "
         block = self.block(np.asarray(array))
         if block:
-            return [head.rstrip(), *block]
+            return [head.rstrip() + (self.paint(f"   ({note})", "faint") if note else ""), *block]
         used = len(way) + len(name) + len(sign) + 4
         room = self.width - len(self.indent)
         value = self.value(array, room - 5)
-        if used + len(value) <= room:
-            return [head + value]
+        note = f"   ({note})" if note else ""
+        if used + len(value) + len(note) <= room:
+            return [head + value + self.paint(note, "faint")]
+        value += note
         first, *more = self.broken(value, 5)
         return [head.rstrip(), f"{self.indent}     {first}", *(f"{self.indent}     {line}" for line in more)]
 

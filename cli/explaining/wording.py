@@ -70,6 +70,23 @@ def rounds_text(step: BackwardStep) -> str:
     return f"×{bracketed(step.local)} each round, {step.rounds:,} rounds" if step.rounds > 1 else ""
 
 
+def summed_text(d: Derivation, step: BackwardStep) -> str:
+    """`summed along axis 0` where the value was spread to the shape of the other, "" where it was not."""
+    import numpy as np
+
+    if step.local_value is None:
+        return ""
+    shape = np.broadcast_shapes(np.shape(step.arriving), np.shape(step.local_value))
+    left = np.shape(step.leaving)
+    if int(np.prod(shape)) == int(np.prod(left)):
+        return ""
+    if int(np.prod(left)) == 1 or d.layout == "numerator":
+        return "summed"
+    missing = len(shape) - len(left)
+    axes = [i for i, n in enumerate(shape) if i < missing or (left[i - missing] == 1 and n != 1)]
+    return f"summed along ax{'is' if len(axes) == 1 else 'es'} {', '.join(map(str, axes))}"
+
+
 def verdict(d: Derivation) -> str:
     """Whether the numeric check agrees, in words."""
     if agrees(d) and not _close(d, 1e-4 * max(abs(d.along or 0), abs(d.numeric or 0))):

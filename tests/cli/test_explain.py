@@ -112,3 +112,13 @@ def test_json_has_all_of_it(program: str, explain: Explain) -> None:
     [d] = json.loads(explain(program, "--grad", "A", "--format", "json"))["derivations"]
     assert d["result"] == [[3, 4, 6], [8, 10, 12], [14, 16, 18.5], [0.25, 2, 4]]
     assert [step["local"] for step in d["backward"]] == ["2·A"]
+
+
+@pytest.mark.parametrize(("by", "note"), [("b", "summed"), ("c", "summed along axis 0"), ("k", "summed along axis 1")])
+def test_the_sum_over_a_broadcast_axis_is_told(by: str, note: str, program: str, explain: Explain) -> None:
+    text = "input b = 0.5\ninput c = [1, 2, 3]\ninput k = [[1], [2]]\n"
+    text += "y = [[1, 2, 3], [4, 5, 6]] * c * k + b\nsum(y ** 2)\n"
+    Path(program).write_text(text, "utf-8")
+    said = explain(program, "--grad", by)
+    assert re.search(rf"out .* = .*   \({note}\)\n", said)
+    assert explain(program, "--grad", by, "--format", "latex").count(f"leaving, {note}") == 1
