@@ -324,6 +324,9 @@ class Device:
     def add_at(self, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
         """ufunc.at(x, key, values): repeated entries count each time."""
         x, key, *values = inputs
+        if not isinstance(x, DeviceArray):  # only what is added, or where, is on the device
+            ufunc.at(x, *map(self.hosted, (key, *values)))
+            return
         place = self.key(x, key)
         self.select()
         try:

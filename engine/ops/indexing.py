@@ -15,7 +15,7 @@ from ndgrad.namespace import PLAIN, plain, unbroadcast
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import Primitive, primitive
 from ndgrad.sweep import Scattered
-from ndgrad.tape import KEEPING, STATE, General
+from ndgrad.tape import KEEPING, STATE, General, Remote
 
 BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
@@ -24,8 +24,9 @@ def plain_key(key: Any) -> Any:
     """An index with NDArrays and lists replaced by NumPy arrays."""
     if isinstance(key, tuple):
         return tuple(plain_key(k) for k in key)
-    if isinstance(key, (NDArray, np.ndarray)):
-        data = np.asarray(key.data if isinstance(key, NDArray) else key)
+    if isinstance(key, (NDArray, np.ndarray, Remote)):
+        given = key.data if isinstance(key, NDArray) else key
+        data = given.device.fetch(given) if isinstance(given, Remote) else np.asarray(given)  # indices are the host's
         if data.dtype.kind == "f" and np.array_equal(data, np.round(data)):
             data = data.astype(np.int64)  # MXNet's indices are floats
         return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
