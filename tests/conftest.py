@@ -23,6 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", type=int, default=20_000, metavar="N", help="try N inputs of any kind as programs")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Rewrite expected outputs in one process: several would write the same file at once."""
+    if config.getoption("--update") and hasattr(config.option, "numprocesses"):
+        config.option.numprocesses = 0
+
+
 @pytest.fixture(scope="session")
 def command() -> list[str]:
     """The installed `ndgrad`, else the module."""
