@@ -23,6 +23,7 @@ from ndgrad.lang.algebra import (
 from ndgrad.lang.notation import ATOM, shown_number, superscript
 from ndgrad.ops import lookup
 
+LONGEST_BELOW = 100_000  # what a fraction may have below the line; other numbers are written as decimal ones
 SUM, PRODUCT, POWER = 50, 60, 80  # how tightly things bind, as in the registry
 
 
@@ -107,13 +108,13 @@ def _scaled(c: Any, scalars: Any, factors: tuple[Expression, ...]) -> tuple[str,
     sign, c = ("-", -c) if c < 0 else ("", c)
     above: list[str] = []
     below: list[str] = []
-    if isinstance(c, Fraction):
+    if isinstance(c, Fraction) and c.denominator <= LONGEST_BELOW:
         if c.numerator != 1:
             above.append(str(c.numerator))
         if c.denominator != 1:
             below.append(str(c.denominator))
     else:
-        above.append(shown_number(c))
+        above.append(shown_number(float(c)))
     said, binds = _quotient(above, scalars, factors, below)
     return sign + said, min(binds, PRODUCT) if sign else binds
 

@@ -237,6 +237,8 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _valued(terms[0], value)
     if name in ("transpose", "index") and numbers[0] is not None:
         return _number(numbers[0], value)
+    if name in ("sum", "scatter", "scattered") and numbers[0] == 0:
+        return _number(0, value)
     if name == "transpose" and _is(terms[0], "transpose") and _undoes(statics, terms[0]):
         return _valued(terms[0].args[0], value)
     if name == "negative":

@@ -145,3 +145,9 @@ u, v = Atom("u", 100, 3, 1), Atom("v", 100, 3, 1)
 )
 def test_algebra(made: Any, said: str) -> None:
     assert text(made()) == said
+
+
+def test_numbers_that_are_no_short_fractions_are_decimal() -> None:
+    x = np.linspace(0.1, 1, 70)
+    d = compile("y = sin(x) * exp(x)\nz = 2e-06 * sum(y ** 2)").run({"x": x}, ["x"], trace=True).derivation("x")
+    assert d.forms[0].startswith("4e-06·y·")
