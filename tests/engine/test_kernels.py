@@ -192,15 +192,15 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Any:
     patch.undo()
 
 
-@pytest.mark.parametrize("name", CORPUS)
-def test_a_kernel_gives_what_the_tiles_give(name: str, device: Compiled) -> None:
-    expression, operands = CORPUS[name]
-    with np.errstate(all="ignore"):
-        wanted = results(expression, [np.array(x) for x in operands])
-        made = results(expression, [device.put(x) for x in operands])
-    for got, want in zip(made, wanted, strict=True):
-        assert got.dtype == want.dtype
-        assert got.shape == want.shape
-        single = want.dtype == np.float32
-        # in single precision the tiles add up in single precision, and the two libraries round differently
-        np.testing.assert_allclose(got, want, rtol=1e-5 if single else 1e-12, atol=1e-6 if single else 1e-13)
+def test_kernels_give_what_the_tiles_give(device: Compiled) -> None:
+    """One test for all of them, so that they are compiled once, however many processes share the tests."""
+    for name, (expression, operands) in CORPUS.items():
+        with np.errstate(all="ignore"):
+            wanted = results(expression, [np.array(x) for x in operands])
+            made = results(expression, [device.put(x) for x in operands])
+        for got, want in zip(made, wanted, strict=True):
+            assert (got.dtype, got.shape) == (want.dtype, want.shape), name
+            single = want.dtype == np.float32
+            # in single precision the tiles add up in single precision, and the two libraries round differently
+            rtol, atol = (1e-5, 1e-6) if single else (1e-12, 1e-13)
+            np.testing.assert_allclose(got, want, rtol, atol, err_msg=name)
