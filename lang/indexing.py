@@ -183,7 +183,9 @@ def write_variable(f: Frame, slot: int, key: Any, value: Any, target: syntax.Ind
     """The variable in `slot` with its entries at `key` written, as `written`; it is about to be given that."""
     x = f[slot]
     given = value.__class__ in NUMBERS or (isinstance(value, NDArray) and not value.traced)
-    waits = ENGINE.fusion is not None and ENGINE.remote is None and x.__class__ is ENGINE.fusion.Large
+    waits = ENGINE.fusion is not None and x.__class__ is ENGINE.fusion.Large
+    if waits and ENGINE.remote is not None and ENGINE.remote.device_of(x) is not None:
+        waits = False  # it is not in the memory of the host
     if given and (waits or x.__class__ is NDArray):
         f[slot] = None  # so that whoever else refers to x is counted
         if waits and getrefcount(x) == _ALONE:
