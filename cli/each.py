@@ -37,7 +37,7 @@ def run_each(job: Job, name: str, workers: int, format: str | None, output: str 
     kind = _kind(format, output)
     guard(output, job.files())
     rest = job.without(name)
-    program = rest.loaded()
+    program = rest.loaded(name)
     runner = Runner(rest, program, name, kind)
     place = Place(output)
     kept: list[Any] = []

@@ -183,17 +183,18 @@ class Job(Frozen):
             arguments[name] = {which: read.pop(0) for which, _ in getattr(more, name)}
         return inputs, head, arguments
 
-    def loaded(self) -> Program:
-        """The program, read and checked."""
+    def loaded(self, *also: str) -> Program:
+        """The program, read and checked. also: names that are bound besides the inputs."""
         from ndgrad.lang import compile, load
 
+        bound = {*(name for name, _ in self.inputs), *also}
         if self.is_text:
-            return compile(self.program, self.name, ".")
+            return compile(self.program, self.name, ".", bound)
         if self.program != "-":
-            return load(self.program)
+            return load(self.program, bound)
         from ndgrad.cli.reading import bytes_from_stdin, decoded
 
-        return compile(decoded(bytes_from_stdin(), self.name).text, self.name, ".")
+        return compile(decoded(bytes_from_stdin(), self.name).text, self.name, ".", bound)
 
     def files(self) -> list[tuple[str, str]]:
         """The paths that this run reads, and what each is."""

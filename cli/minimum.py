@@ -56,7 +56,7 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
 
     wanted = chosen(format, output, len(search.over))
     guard(output, job.files())
-    program = job.loaded()
+    program = job.loaded(*search.over)
     guard(output, [(path, "a file that the program uses") for path in program.files])
     inputs, arguments = job.arguments()
     line = progress.Progress()

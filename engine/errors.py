@@ -98,12 +98,21 @@ class Error(Exception):
         return self.diagnostics[0].help
 
     def __str__(self) -> str:
-        first = self.diagnostics[0]
+        return "\n".join(self._told(diagnostic) for diagnostic in self.diagnostics)
+
+    def _told(self, one: Diagnostic) -> str:
+        """A diagnostic in a few lines; remarks on operands until labels stand for them."""
+        text = f"[{one.code}] {one.message}"
         remarks = "; ".join(remark for remark in self.operands if remark)
-        text = f"[{first.code}] {first.message}"
-        if remarks:
+        if remarks and not one.labels:
             text += f" ({remarks})"
-        return text + (f"\n  help: {first.help}" if first.help else "")
+        for label in one.labels:
+            span = label.span
+            written = span.text.partition("\n")[0]
+            written = f"`{written if len(written) <= 40 else written[:39] + '…'}`" if written else ""
+            said = ": ".join(part for part in (written, label.text) if part)
+            text += f"\n  {span.source.name}:{span.line}:{span.column}" + (f": {said}" if said else "")
+        return text + (f"\n  help: {one.help}" if one.help else "")
 
     def at(self, span: Span, operands: tuple[Span, ...] = ()) -> Error:
         """This error with labels: on each operand that has a remark, else on `span`. Keeps labels it has."""

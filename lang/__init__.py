@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from os import PathLike
 
     from ndgrad.errors import Diagnostic, Source
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from ndgrad.lang.program import Result as Result
 
 
-def load(path: str | PathLike[str]) -> Program:
+def load(path: str | PathLike[str], bound: Collection[str] | None = None) -> Program:
     """The program in a file. Errors: E602, E603, and those of `compile`."""
     import os
 
     from ndgrad.lang.program import Program
 
     name = os.fspath(path)
-    return Program(source_of(name, name), os.path.dirname(os.path.realpath(name)))
+    return Program(source_of(name, name), os.path.dirname(os.path.realpath(name)), bound)
 
 
 def source_of(path: str, name: str) -> Source:
@@ -46,16 +47,19 @@ def source_of(path: str, name: str) -> Source:
     return _source(text, name)
 
 
-def compile(text: str, name: str = "<text>", folder: str | PathLike[str] | None = None) -> Program:
+def compile(
+    text: str, name: str = "<text>", folder: str | PathLike[str] | None = None, bound: Collection[str] | None = None
+) -> Program:
     """The program that `text` says. Errors: E1xx, E2xx, E501.
 
     folder: where the files that it uses are looked for (and nowhere else); without it, it can use none (E605).
+    bound: the names that its runs will bind; a program with errors then names those without a value with them.
     """
     from os import fspath
 
     from ndgrad.lang.program import Program
 
-    return Program(_source(text, name), None if folder is None else fspath(folder))
+    return Program(_source(text, name), None if folder is None else fspath(folder), bound)
 
 
 def lint(text: str, name: str = "<text>", folder: str | PathLike[str] | None = None) -> tuple[Diagnostic, ...]:

@@ -169,8 +169,8 @@ class _Checking:
     def run(self, **more: Any) -> Any:
         """Run the program once more, within what is left of the time."""
         left = {} if self.ends is None else {"timeout": max(self.ends - monotonic(), 1e-3)}
-        given = {"inputs": self.inputs, "show": _nowhere, **self.settings, **self.limits, **left, **more}
-        return self.program.run(**given)
+        given = {"inputs": self.inputs, **self.settings, **self.limits, **left, **more}
+        return self.program.run(show=_nowhere, bound_by={}, **given)
 
     def by(self, name: str, order: int, rtol: float) -> Check:
         """The derivatives by one input."""

@@ -37,11 +37,22 @@ def function_of(
         program, dict(inputs), (), None, None, dtype, trace=False, bound_by={}, max_steps=max_steps, show=_nowhere
     )
     if name in program.functions:
+        if name in program.checked.defined:
+            _known(wrt, [p.name for p in program.checked.defined[name]], f"parameter of `{name}`")
         return _OfFunction(run, name, _several(wrt), isinstance(wrt, str))
     known = [*program.functions, *program.checked.globals]
     if name not in program.checked.globals:
         raise problems.raised(problems.unknown_option("function", name, "function, output or variable", known))
+    if not {*(_several(wrt) or ())} <= {*program.checked.inputs, *program.checked.free, *inputs}:
+        _known(wrt, [*program.checked.inputs, *sorted({*program.free_names, *inputs})], "input")
     return _OfInputs(run, name, _several(wrt), isinstance(wrt, str))
+
+
+def _known(wrt: Wrt, names: list[str], what: str) -> None:
+    """E205 for a name to differentiate by that is none of these."""
+    for name in _several(wrt) or ():
+        if name not in names:
+            raise problems.raised(problems.unknown_option("wrt", name, what, names))
 
 
 def _several(wrt: Wrt) -> tuple[str, ...] | None:
@@ -56,6 +67,9 @@ class _OfInputs:
         self.__name__ = name
         self.wrt = wrt
         self.single = single
+
+    def __repr__(self) -> str:
+        return _named(self.setup, self.__name__, self.wrt)
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         setup = self.setup
@@ -84,10 +98,13 @@ class _OfFunction:
         self.single = single
         self.made: tuple[Function, State] | None = None
 
-    def __call__(self, *values: Any, **named: Any) -> Any:
-        from ndgrad.lang.program import guarded
+    def __repr__(self) -> str:
+        return _named(self.setup, self.__name__, self.wrt)
 
-        return guarded(lambda: self.answer(values, named), self.setup)
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        from ndgrad.lang.program import called_from_python, guarded
+
+        return called_from_python(lambda: guarded(lambda: self.answer(values, named), self.setup))
 
     def answer(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
         setup = self.setup
@@ -156,6 +173,11 @@ class _OfFunction:
         if not isinstance(made, Function):
             raise problems.raised(problems.not_a_function(span, described(made)))
         return made, state
+
+
+def _named(run: Run, name: str, wrt: tuple[str, ...] | None) -> str:
+    gives = f", with its gradient by {', '.join(wrt)}" if wrt else ""
+    return f"<function {name} of {run.program.source.name}{gives}>"
 
 
 def _shown(value: Any) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ndgrad.errors import Diagnostic, Error, Source, Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.cache import tree_of
-from ndgrad.lang.checker import Checker
+from ndgrad.lang.checker import Checker, unknown
 from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.interpreter import Compiler, compile_program
 from ndgrad.lang.running import Asked, Result, Run
@@ -38,7 +38,7 @@ class InputDeclaration(Frozen):
 class Program:
     """A parsed and checked program. Errors: E1xx, E2xx for what can be found without running it."""
 
-    def __init__(self, source: Source, folder: str | None = None) -> None:
+    def __init__(self, source: Source, folder: str | None = None, bound: Collection[str] | None = None) -> None:
         self.source = source
         self.body = _deep(lambda: tree_of(source))
         self.files: tuple[str, ...] = ()  # the paths of the files that it uses
@@ -50,8 +50,13 @@ class Program:
             self.files = tuple(linker.files)
         self.checked = _deep(lambda: Checker(self.body))
         if self.checked.found:
-            raise problems.raised(sorted(self.checked.found, key=lambda p: p.span.start if p.span else 0))
+            found = [*self.checked.found, *(() if bound is None else unknown(self.checked, bound))]
+            raise problems.raised(sorted(found, key=lambda p: p.span.start if p.span else 0))
         self._compiled: dict[Any, tuple[Scope, Closure]] = {}
+
+    def __repr__(self) -> str:
+        names = ", ".join([*self.checked.inputs, *sorted(self.free_names)])
+        return f"<Program {self.source.name}{f', of {names}' if names else ''}>"
 
     @property
     def inputs(self) -> tuple[InputDeclaration, ...]:
@@ -110,7 +115,7 @@ class Program:
         of         the output or variable to differentiate, the first output unless given
         dtype      the default float, float64 unless given
         trace      record every assignment, for `Result.trace` and `Result.derivation`
-        bound_by   how each input was given, for messages
+        bound_by   how each input was given, for messages; unless given, they are worded for Python
         max_steps  rounds of loops and calls that the run may take
         max_memory bytes of memory that the process may have in use, the machine's unless given
         timeout    seconds that the run may take, any time unless given
@@ -163,7 +168,9 @@ class Program:
             threads,
         )
         run.device = device
-        return guarded(run.go, run)
+        if bound_by is not None:
+            return guarded(run.go, run)
+        return called_from_python(lambda: guarded(run.go, run))
 
     def check(self, inputs: Mapping[str, Any] | None = None) -> tuple[Diagnostic, ...]:
         """What is suspicious in the program, or sure to fail, in the order of the text; nothing is run.
@@ -232,6 +239,21 @@ class Program:
             compiler = Checking
         self._compiled[key] = scope, compile_program(self.body, scope, hidden, traced, compiler or Compiler)
         return self._compiled[key]
+
+
+def called_from_python(work: Callable[[], T]) -> T:
+    """Do work that is not asked for by options of a command line: messages name arguments instead."""
+    try:
+        made = work()
+    except Error as error:
+        from ndgrad.lang.callers import error_in_python
+
+        raise error_in_python(error) from None
+    if isinstance(made, Result) and made.warnings:
+        from ndgrad.lang.callers import in_python
+
+        made.warnings = list(map(in_python, made.warnings))
+    return made
 
 
 def guarded(work: Callable[[], T], run: Run) -> T:

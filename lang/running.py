@@ -101,6 +101,11 @@ class Result:
         self.recorded: Recorded | None = None  # with trace=True
         self._derive = derive
 
+    def __repr__(self) -> str:
+        told = [f"{name} = {_in_short(value)}" for name, value in self.outputs.items()]
+        told += [f"d{self.of}/d{name} = {_in_short(value)}" for name, value in self.grads.items()]
+        return f"<Result {', '.join(told) or 'of nothing'}>"
+
     @property
     def value(self) -> np.ndarray[Any, Any] | None:
         return next(iter(self.outputs.values()), None)
@@ -589,6 +594,11 @@ class Run:
             stream.state = held
         assert y is not None
         return float(np.vdot(head, plain(y)))
+
+
+def _in_short(value: np.ndarray[Any, Any]) -> str:
+    """A number, or what kind of array there is: float64[2, 3]."""
+    return f"{value.item():.6g}" if value.shape == () else f"{value.dtype}{list(value.shape)}"
 
 
 def _output(value: Any, span: Span) -> NDArray:

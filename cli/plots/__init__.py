@@ -195,7 +195,7 @@ def _computed(job: Job, wanted: Wanted) -> Drawn:
         return Drawn(result.of or "", wanted.labels, heat=np.atleast_2d(heat), by=by)
     if job.grad:
         problems.usage("--over draws the derivative by itself; --grad is for a heat map, without --over")
-    program = job.loaded()
+    program = job.loaded(*(axis.name for axis in wanted.over))
     inputs, arguments = job.arguments()
     seed = job.more.seed if job.more.seed is not None else int(np.random.default_rng().integers(1 << 31))
     settings = {

@@ -57,6 +57,12 @@ def test_every_option_is_on_the_page_of_the_command(said: Said) -> None:
     assert [option for option in sorted(options["run"] - {"--help"}) if option not in page] == []
 
 
+def test_everything_that_can_be_found_before_a_run_comes_at_once(said: Said) -> None:
+    code, _, read = said("eval", "input w\ny = foo + frob(w)\nz = sin(k, 3)", "-i", "k=2")
+    assert code == 1
+    assert re.findall(r"error\[(\w+)\]", read) == ["E203", "E201", "E202", "E204"]
+
+
 # Derivatives
 
 

@@ -52,7 +52,7 @@ def outcome(shell: Callable[..., CompletedProcess[bytes]], tmp_path: Path) -> Ou
             if catalogue.kind(example) == "python":
                 exec(text, {})
             else:
-                made = compile(text, "program.nd").run()
+                made = compile(text, "program.nd").run(bound_by={})
                 return [found.code for found in made.warnings], render(made.warnings)
         except Error as error:
             codes = [found.code for found in error.diagnostics]

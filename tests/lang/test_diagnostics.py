@@ -94,8 +94,8 @@ ELSEWHERE = {
 @pytest.mark.parametrize(
     ("text", "inputs", "options", "code", "words"),
     [
-        ("y = x", {"x": 1.0}, {"grad": ["z"]}, "E205", "--grad names `z`, which is no input"),
-        ("y = x", {"x": 1.0}, {"of": "q"}, "E205", "--of names `q`"),
+        ("y = x", {"x": 1.0}, {"grad": ["z"]}, "E205", "grad= names `z`, which is no input"),
+        ("y = x", {"x": 1.0}, {"of": "q"}, "E205", "of= names `q`"),
         ("pass", {"x": 1.0}, {"grad": ["x"]}, "E208", "no value to differentiate"),
         ("y = 2 * k", {"k": np.arange(3)}, {"grad": ["k"]}, "E401", "gradients by `k`, whose values are int64"),
         ("y = x > 0", {"x": 1.0}, {"grad": ["x"]}, "E401", "gradients of `y`, whose values are bool"),

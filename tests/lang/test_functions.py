@@ -88,6 +88,51 @@ def test_what_the_program_does_not_have(name: str, wrt: str | None, code: str) -
     assert caught.value.code == code
 
 
+def test_a_name_that_is_not_there_is_refused_before_the_first_call() -> None:
+    program = compile("input w\ndef f(x, n): return x * n\nloss = w ** e", "f.nd")
+    for name in ("f", "loss"):
+        with pytest.raises(Error, match="wrt names `q`"):
+            program.function(name, wrt="q")
+    assert program.function("loss", wrt=("w", "e"))(2.0, 3.0)[1] == (12.0, pytest.approx(8 * np.log(2)))
+
+
+def test_what_is_shown_of_programs_and_their_parts_is_short() -> None:
+    program = compile("input w\ndef f(x): return x * n\nloss = sum(w ** 2)\noutput loss, w", "f.nd")
+    made = program.run({"w": [1.0, 2.0], "n": 1}, grad=["w"])
+    assert repr(program) == "<Program f.nd, of w, n>"
+    assert repr(made) == "<Result loss = 5, w = float64[2], dloss/dw = float64[2]>"
+    assert repr(program.function("loss", wrt="w")) == "<function loss of f.nd, with its gradient by w>"
+    assert repr(program.function("f")) == "<function f of f.nd>"
+
+
+def test_messages_name_the_arguments_of_python() -> None:
+    said = {}
+    for text, inputs, more in (
+        ("input w\ny = w", {}, {}),
+        ("y = w", {"w": 1.0}, {"grad": ["q"]}),
+        ("w = 1\nwhile w > 0: w += 1", {}, {"max_steps": 10}),
+        ("y = w + [1, 2, 3]", {"w": [1.0, 2.0]}, {}),
+        ("y = a + b", {}, {}),
+    ):
+        with pytest.raises(Error) as caught:
+            compile(text, "f.nd").run(inputs, **more)
+        said[text] = str(caught.value)
+    assert list(said.values()) == [
+        "[E203] the input `w` has no value\n  f.nd:1:1: `input w`: declared here, without a default\n"
+        '  help: bind it: inputs={"w": VALUE}',
+        "[E205] grad= names `q`, which is no input of the program\n  help: there are: w",
+        "[E504] the run was stopped after 10 rounds and calls\n"
+        "  f.nd:2:7: `w > 0`: after 10 rounds of this loop: 11 > 0\n"
+        "  help: does the loop end? max_steps= raises the limit",
+        "[E301] the shapes of `+` do not go together\n  f.nd:1:5: `w`: shape 2\n  f.nd:1:9: `[1, 2, 3]`: shape 3\n"
+        "  help: read from the last axis, 2 meets 3; x[:, None] inserts an axis",
+        "[E201] nothing is called `a`\n  f.nd:1:5: `a`: not known here\n"
+        '  help: give it a value in the program, or bind it: inputs={"a": VALUE}\n'
+        "[E201] nothing is called `b`\n  f.nd:1:9: `b`: not known here\n"
+        '  help: give it a value in the program, or bind it: inputs={"b": VALUE}',
+    ]
+
+
 def test_errors_in_the_function_are_placed() -> None:
     f = compile("def f(x): return x @ ones(3)").function("f", wrt="x")
     with pytest.raises(Error) as caught:
