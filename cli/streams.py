@@ -23,8 +23,10 @@ STYLES = {
 _ASCII = str.maketrans(
     {"×": "x", "·": "*", "→": "->", "…": "...", "∂": "d", "─": "-", "│": "|", "┌": "+", "⋮": ":", "⋱": "\\", "²": "^2",
      "³": "^3", "⎡": "[", "⎢": "[", "⎣": "[", "⎤": "]", "⎥": "]", "⎦": "]", "µ": "u", "ᵀ": "^T", "⟨": "<", "⟩": ">",
-     "≈": "~", "–": "-", "−": "-", "∞": "inf"}
+     "≈": "~", "–": "-", "−": "-", "∞": "inf", "‖": "||", "√": "sqrt ", "∏": "prod", "Σ": "sum", "′": "'"}
 )  # fmt: skip
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₖ₊₌", "0123456789k+=")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁽⁾ᵀ", "0123456789-+()T")
 
 
 Paint = Callable[[str, str], str]
@@ -45,7 +47,13 @@ def only_ascii(stream: TextIO) -> bool:
 
 
 def as_ascii(text: str) -> str:
-    """`text` with its mathematical signs written in ASCII."""
+    """`text` with its mathematical signs written in ASCII: b₁₁² as b_11^2."""
+    if text.isascii():
+        return text
+    import re
+
+    text = re.sub("[₀-₉ₖ₊₌]+", lambda found: "_" + found[0].translate(_LOWERED), text)
+    text = re.sub("ᵀ|[⁰¹²³⁴-⁹⁻⁺⁽⁾]+ᵀ?", lambda found: "^" + found[0].translate(_RAISED), text)
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 

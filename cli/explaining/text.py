@@ -38,7 +38,7 @@ MOST_LINES = 5  # of one formula, unless all is asked for
 
 def written(explained: Explained, ascii: bool) -> str:
     """The derivations one after the other, in lines as wide as the terminal."""
-    text = "\n".join("\n".join(_Text(d, explained).lines()) + "\n" for d in explained.derivations)
+    text = "\n".join("\n".join(_Text(d, explained, ascii).lines()) + "\n" for d in explained.derivations)
     return as_ascii(text) if ascii else text
 
 
@@ -49,8 +49,9 @@ def _unpainted(text: str, role: str) -> str:
 class _Text:
     """One derivation in lines."""
 
-    def __init__(self, d: Derivation, explained: Explained) -> None:
+    def __init__(self, d: Derivation, explained: Explained, ascii: bool) -> None:
         self.d = d
+        self.signs = as_ascii if ascii else str  # so that what is measured is what is shown
         self.explained = explained
         self.precision = explained.precision
         self.paint: Paint = explained.paint or _unpainted
@@ -84,9 +85,10 @@ class _Text:
         shapes = max((len(matrices.shape_of(np.asarray(step.value))) for step in steps), default=0)
         left = len(self.indent)
         beside = [  # the steps that fit into a line together with their values
-            len(_said(step))
+            len(self.signs(_said(step)))
             for step in steps
-            if len(_said(step)) <= min(LONGEST, self.width - left - 4 - shapes - len(self.within(step.value, 60)))
+            if len(self.signs(_said(step)))
+            <= min(LONGEST, self.width - left - 4 - shapes - len(self.within(step.value, 60)))
         ]
         column = max(beside, default=0)
         made: list[str] = []
@@ -98,7 +100,7 @@ class _Text:
         return made
 
     def forward_step(self, step: ForwardStep, column: int, shapes: int) -> list[str]:
-        text, array = _said(step), np.asarray(step.value)
+        text, array = self.signs(_said(step)), np.asarray(step.value)
         shape = matrices.shape_of(array).ljust(shapes)
         room = self.width - len(self.indent) - column - 4 - shapes
         value = self.within(array, min(60, room))
@@ -139,8 +141,8 @@ class _Text:
         """One step: the local derivative, the adjoint that arrives and the one that leaves (or its share, after +=)."""
         d = self.d
         sign = "+=" if step.shared else "="
-        name = local_name(d, step)
-        text = f"{name} {'=' if step.factor else sign} {local_text(step)}"
+        name = self.signs(local_name(d, step))
+        text = self.signs(f"{name} {'=' if step.factor else sign} {local_text(step)}")
         room = self.width - len(self.indent)
         lines = wrapped(text, room, room - 2)
         if len(lines) > MOST_LINES and not self.explained.full:
@@ -149,7 +151,7 @@ class _Text:
         if step.local_value is not None:
             lines = self.with_local_value(lines, step)
         if step.rounds > 1:
-            note = f"({rounds_text(step)})"
+            note = self.signs(f"({rounds_text(step)})")
             used = len(lines[-1]) + (len(self.indent) if len(lines) == 1 else 0)
             if used + 3 + len(note) <= self.width:
                 lines[-1] += f"   {self.paint(note, 'faint')}"
@@ -159,8 +161,8 @@ class _Text:
         lines[0] = where + self.paint(name, "name") + lines[0][len(name) :]
         return [
             *lines,
-            *self.adjoint("in ", adjoint_of(d, step.name), "=", step.arriving),
-            *self.adjoint("out", adjoint_of(d, step.by), sign, step.leaving, summed_text(d, step)),
+            *self.adjoint("in ", self.signs(adjoint_of(d, step.name)), "=", step.arriving),
+            *self.adjoint("out", self.signs(adjoint_of(d, step.by)), sign, step.leaving, summed_text(d, step)),
         ]
 
     def with_local_value(self, lines: list[str], step: BackwardStep) -> list[str]:
@@ -171,7 +173,7 @@ class _Text:
             return [*lines, f"{self.indent}  =", *block]
         room = self.width - len(self.indent)
         value = self.value(array, min(60, room - 4))
-        if value == local_text(step):
+        if value == self.signs(local_text(step)):
             return lines
         used = len(lines[-1]) + (len(self.indent) if len(lines) == 1 else 0)
         if used + 3 + len(value) <= self.width:
@@ -204,7 +206,7 @@ class _Text:
     def gap(self, gap: Gap) -> list[str]:
         rule = f": {gap.rule}" if gap.rule else ""
         room = self.width - len(self.indent)
-        first, *more = wrapped(f"{gap_text(gap)}{rule}", room, room - 2)
+        first, *more = wrapped(self.signs(f"{gap_text(gap)}{rule}"), room, room - 2)
         return [self.paint(line, "faint") for line in (self.indent + first, *(f"{self.indent}  {x}" for x in more))]
 
     def value(self, array: Any, room: int) -> str:
@@ -236,11 +238,11 @@ class _Text:
     # The end
 
     def chain(self) -> list[str]:
-        name = name_of(self.d)
+        name = self.signs(name_of(self.d))
         made = [self.title("chain rule")]
         for i, equation in enumerate(equations(self.d)):
             room = self.width - len(name) - 5
-            lines = wrapped(equation.right, room, room)
+            lines = wrapped(self.signs(equation.right), room, room)
             if len(lines) > 2 * MOST_LINES and not self.explained.full:
                 lines = self.cut(lines)
             made.append(f"  {' ' * len(name) if i else name} = {lines[0]}")
@@ -254,7 +256,7 @@ class _Text:
         return made
 
     def result(self) -> list[str]:
-        d, name, array = self.d, name_of(self.d), np.asarray(self.d.result)
+        d, name, array = self.d, self.signs(name_of(self.d)), np.asarray(self.d.result)
         text = matrices.entries(array, self.precision, min(90, self.width - len(name) - 5))
         if text:
             lines = [f"  {name} = {text}"]

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from ndgrad.cli.explaining import Explained
+from ndgrad.cli.explaining.text import written
 from ndgrad.cli.main import status
+from ndgrad.cli.streams import as_ascii
+from ndgrad.lang import load
 
 ROOT = Path(__file__).parent.parent.parent
 EXPLANATIONS = sorted((Path(__file__).parent / "explanations").glob("*.txt"))
@@ -122,3 +126,14 @@ def test_the_sum_over_a_broadcast_axis_is_told(by: str, note: str, program: str,
     said = explain(program, "--grad", by)
     assert re.search(rf"out .* = .*   \({note}\)\n", said)
     assert explain(program, "--grad", by, "--format", "latex").count(f"leaving, {note}") == 1
+
+
+def test_where_there_is_ascii_alone_numbers_stand_behind_underscores_and_carets() -> None:
+    d = load(ROOT / "samples" / "control.nd").run({}, ["a"], trace=True).derivation("a")
+    said = written(Explained((d,), "control.nd", dict), ascii=True)
+    assert said.isascii()
+    assert "  line 11  b_11 = 2*b_10  scalar  1228.8\n" in said
+    assert "  line 11  db_11/db = 2^11 = 2048   (x2 each round, 11 rounds)\n" in said
+    assert (
+        as_ascii("Aᵀ⁻¹ @ x² + ‖b₁₂‖ + H⁻ᵀ + ∏ₖ₌₁…30 (bₖ₊₁)") == "A^T^-1 @ x^2 + ||b_12|| + H^-T + prod_k=1...30 (b_k+1)"
+    )
