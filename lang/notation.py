@@ -250,6 +250,8 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         if _is(inner, "multiply") and inner.args[0].number is not None:
             return noted("multiply", (_number(-inner.args[0].number, value), inner.args[1]), value)
         return None
+    if name == "where" and _only_guards(terms, value):
+        return _valued(terms[1], value)
     if len(terms) != 2 or name not in ("add", "subtract", "multiply", "divide", "power"):
         return None
     (a, b), (m, n) = terms, numbers
@@ -272,6 +274,16 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name in ("divide", "power") and n == 1:
         return _valued(a, value)
     return None
+
+
+def _only_guards(terms: tuple[Term, ...], value: Any) -> bool:
+    """Whether where(a != 0, g·a, 0) is g·a: the guard is there for a g that is no number."""
+    condition, inside, otherwise = terms
+    if not _is(condition, "not_equal") or condition.args[1].number != 0 or otherwise.number != 0:
+        return False
+    factors = [inside, *(inside.args if _is(inside, "multiply") else ())]
+    guarded = any(str(factor) == str(condition.args[0]) for factor in factors)
+    return guarded and bool(np.array_equal(np.broadcast_to(inside.value, np.shape(value)), value))
 
 
 def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: Any) -> Term | None:
@@ -368,7 +380,7 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name == "negative":
         return "-" + parenthesised(term.args[0], 60), 60
     if op.name == "transpose":
-        return parenthesised(term.args[0], ATOM) + "ᵀ", ATOM
+        return (parenthesised(term.args[0], ATOM) + "ᵀ").replace("⁻¹ᵀ", "⁻ᵀ"), ATOM
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics).replace("ᵀ⁻¹", "⁻ᵀ"), binds

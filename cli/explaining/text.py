@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 
 NARROWEST = 30  # columns that are written for, even where the terminal has fewer
+NARROW = 24  # columns for a formula: where there are no more beside a name, it stands below
 LONGEST = 56  # signs of a step that has its value beside it
 MOST_LINES = 5  # of one formula, unless all is asked for
 
@@ -240,19 +241,25 @@ class _Text:
     def chain(self) -> list[str]:
         name = self.signs(name_of(self.d))
         made = [self.title("chain rule")]
-        for i, equation in enumerate(equations(self.d)):
-            room = self.width - len(name) - 5
+        first = f"  {name}"
+        if self.width - len(name) - 5 < NARROW:
+            made.append(first)
+            first = "  "
+        indent = " " * len(first)
+        for equation in equations(self.d):
+            room = self.width - len(indent) - 3
             lines = wrapped(self.signs(equation.right), room, room)
             if len(lines) > 2 * MOST_LINES and not self.explained.full:
                 lines = self.cut(lines)
-            made.append(f"  {' ' * len(name) if i else name} = {lines[0]}")
-            made += [f"  {' ' * len(name)}   {line}" for line in lines[1:]]
+            made.append(f"{first} = {lines[0]}")
+            made += [f"{indent}   {line}" for line in lines[1:]]
+            first = indent
             if equation.note:
                 note = self.paint(f"({equation.note})", "faint")
                 if len(made[-1]) + 5 + len(equation.note) <= self.width:
                     made[-1] += f"   {note}"
                 else:
-                    made.append(f"  {' ' * len(name)}   {note}")
+                    made.append(f"{indent}   {note}")
         return made
 
     def result(self) -> list[str]:

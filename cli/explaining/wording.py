@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.frozen import Frozen
@@ -89,6 +90,8 @@ def summed_text(d: Derivation, step: BackwardStep) -> str:
 
 def verdict(d: Derivation) -> str:
     """Whether the numeric check agrees, in words."""
+    if d.numeric is not None and not isfinite(d.numeric):
+        return "cannot be told: the values there are no numbers"
     if agrees(d) and not _close(d, 1e-4 * max(abs(d.along or 0), abs(d.numeric or 0))):
         return "agrees as far as differences tell"
     return "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"

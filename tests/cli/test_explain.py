@@ -137,3 +137,9 @@ def test_where_there_is_ascii_alone_numbers_stand_behind_underscores_and_carets(
     assert (
         as_ascii("Aᵀ⁻¹ @ x² + ‖b₁₂‖ + H⁻ᵀ + ∏ₖ₌₁…30 (bₖ₊₁)") == "A^T^-1 @ x^2 + ||b_12|| + H^-T + prod_k=1...30 (b_k+1)"
     )
+
+
+def test_where_there_is_no_number_the_check_says_so(program: str, explain: Explain) -> None:
+    Path(program).write_text("input x = 2\ny = log(1 - x)\n", "utf-8")
+    assert "numerically nan:" in (said := explain(program, "--grad", "x"))
+    assert "no numbers" in said

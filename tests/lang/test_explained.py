@@ -184,6 +184,7 @@ def test_steps_in_which_a_program_differentiates_read_like_mathematics() -> None
         ("y = x / (2 / 3)", "x/(2/3)"),
         ("y = (2 / 3) ** x", "(2/3)^x"),
         ("y = x * 0.1", "x·0.1"),
+        ("y = inv(x * eye(2) + 1).T[0, 1]", "(x·[[1, 0], [0, 1]] + 1)⁻ᵀ[0, 1]"),
         ("y = x * 0.12345678", "x·0.123457"),
         ("y = x * 8.203125", "x·8.20312"),
         ("y = x + 2 * pi", "x + 2·pi"),
@@ -207,6 +208,10 @@ def test_an_output_that_is_another_name_of_a_value_says_so() -> None:
     d = explained("input x = 0.7\nb = 2 * x\nc = b if x > 0 else x\noutput c")
     assert [(s.name, s.expression) for s in d.forward] == [("x", "input"), ("b", "2·x"), ("c", "b")]
     assert d.chain == "dc/dx = 2"
+
+
+def test_shares_of_a_maximum_are_written_without_their_mask() -> None:
+    assert explained("input x = [1.0, 2, 2]\ny = max(x)").backward[0].local == "tied(x, y)"
 
 
 def test_a_power_is_taken_of_a_whole_factor() -> None:
