@@ -31,12 +31,13 @@ class Format(Frozen):
     holds: str = "one"
 
 
+NPY = b"\x93NUMPY"
 FORMATS = (
     Format("table", write="table", holds="all"),
     Format("plain", (".txt",), read="tabular", write="plain", holds="row"),
     Format("json", (".json",), read="json_value", write="json_result", holds="all"),
     Format("jsonl", (".jsonl", ".ndjson"), read="json_lines"),
-    Format("npy", (".npy",), b"\x93NUMPY", read="npy", write="npy", binary=True),
+    Format("npy", (".npy",), NPY, read="npy", write="npy", binary=True),
     Format("npz", (".npz",), b"PK\x03\x04", read="npz", write="npz", binary=True, holds="name"),
     Format("csv", (".csv", ".tsv"), read="tabular", write="csv"),
     Format("safetensors", (".safetensors",), read="tensors", write="tensors", binary=True, holds="name"),

@@ -171,7 +171,7 @@ class Job(Frozen):
             from ndgrad.cli.reading import StandardInput, value
 
             stdin = StandardInput(sum(_is_stdin(text) for _, text in given))
-            read = [value(text, option, stdin) for option, text in given]
+            read = [_finished(value(text, option, stdin)) for option, text in given]
         inputs = {name: read.pop(0) for name, _ in self.inputs}
         head = None if self.head is None else read.pop(0)
         more = self.more
@@ -258,6 +258,13 @@ def _pair(option: str, text: str) -> tuple[str, str]:
         what = {"-i": "an input", "--head-of": "a head"}.get(option, "a direction")
         problems.usage(f"{option} {text}: {what} is given as NAME=VALUE")
     return name, value
+
+
+def _finished(value: Any) -> Any:
+    """A value that nobody will write to, so that a run need not copy it."""
+    if hasattr(value, "setflags"):
+        value.setflags(write=False)
+    return value
 
 
 def size_in_bytes(text: str, option: str = "--max-memory") -> int:

@@ -438,8 +438,13 @@ def array(obj: Any, dtype: npt.DTypeLike | None = None) -> NDArray:
         made = made.astype(made.dtype.newbyteorder("="))
     if made.dtype not in SUPPORTED:
         raise problems.unsupported_dtype(made.dtype)
-    array = NDArray(made)
-    if made.nbytes >= STATE.defer_from:
+    return held(made)
+
+
+def held(data: npt.NDArray[Any]) -> NDArray:
+    """An NDArray around `data` itself, on which operations wait where it is large."""
+    array = NDArray(data)
+    if data.nbytes >= STATE.defer_from:
         enlarge(array)
     return array
 

@@ -10,7 +10,7 @@ from ndgrad.errors import Span
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.builtins import DTYPES
 from ndgrad.lang.values import operand, shown_shape
-from ndgrad.ndarray import NDArray, array, plain
+from ndgrad.ndarray import NDArray, array, held, plain
 from ndgrad.tape import STATE as ENGINE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _KEPT = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool")))
 
 
 def taken(name: str, value: Any, dtype: Any, span: Span | None, how: str | None) -> NDArray:
-    """A value bound by the caller, as an array of its own. E604.
+    """A value bound by the caller, as an array of its own; one that is read-only is that already. E604.
 
     Arrays keep their dtype, other sizes of integers become int64; with `dtype`, floats become that.
     Python numbers and lists become the default float.
@@ -37,10 +37,11 @@ def taken(name: str, value: Any, dtype: Any, span: Span | None, how: str | None)
         what = "text" if kind in "US" else f"of dtype {data.dtype}"
         raise problems.raised(problems.unsupported_input(name, what, span, how))
     if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__array__"):
-        if kind == "f" and dtype is not None:
-            return array(data, dtype)
         native = data.dtype.newbyteorder("=")
-        return array(data, native if native in _KEPT else np.int64)
+        wanted = np.dtype(dtype) if kind == "f" and dtype is not None else native if native in _KEPT else np.int64
+        if data.dtype == wanted and data.flags.owndata and not data.flags.writeable:
+            return held(data)
+        return array(data, wanted)
     return array(data, np.bool_ if kind == "b" else ENGINE.float_dtype)
 
 

@@ -109,7 +109,8 @@ class Program:
     ) -> Result:
         """Run the program.
 
-        inputs     values by name: NumPy arrays (which keep their dtype), Python numbers and lists
+        inputs     values by name: NumPy arrays (which keep their dtype), Python numbers and lists; arrays are copied,
+                   but for those that are read-only and own their memory
         grad       names to differentiate by; "all" for every float input
         head       the adjoint of the output, broadcastable to its shape; ones unless given
         of         the output or variable to differentiate, the first output unless given

@@ -26,7 +26,7 @@ from ndgrad.lang.state import State
 from ndgrad.lang.values import NUMBERS, UNBOUND, described, operand, shown_shape
 from ndgrad.ndarray import NDArray, array, plain
 from ndgrad.tape import STATE as ENGINE
-from ndgrad.tape import tick
+from ndgrad.tape import owner_of, tick
 
 if TYPE_CHECKING:
     from ndgrad.device import Traffic
@@ -265,7 +265,9 @@ class Run:
             raise stop(state, None)
         bindings = self.bindings(state)
         shown = {name: np.array(plain(value)) for name, (value, _) in outputs.items()}
-        arrays = {name: np.array(plain(g)) for name, g in grads.items()}
+        arrays = _apart(grads, state.inputs)
+        if not self.asked.nan_check:
+            self.warn_of_nan(shown, arrays, further, state)
 
         def derive(name: str, options: dict[str, Any]) -> Derivation:
             if not self.trace or name not in arrays:
@@ -620,6 +622,18 @@ def _placed(device: str | None) -> Iterator[Callable[[], Traffic | None]]:
         yield lambda: None
         return
     from ndgrad.device import computing_on
+
+def _apart(grads: dict[str, NDArray], inputs: dict[str, NDArray]) -> dict[str, np.ndarray[Any, Any]]:
+    """The gradients as arrays that share no memory with each other or an input; most do not anyway."""
+    taken = {id(owner_of(plain(x))) for x in inputs.values() if x.size}
+    made: dict[str, np.ndarray[Any, Any]] = {}
+    for name, g in grads.items():
+        data = plain(g)
+        alone = isinstance(data, np.ndarray) and data.flags.owndata and data.flags.writeable and id(data) not in taken
+        made[name] = data if alone else np.array(data)
+        taken.add(id(made[name]))
+    return made
+
 
     with computing_on(device) as traffic:
         yield traffic

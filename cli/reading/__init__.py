@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from ndgrad.cli import problems
-from ndgrad.cli.formats import Format, of_data, of_path
+from ndgrad.cli.formats import NPY, Format, of_data, of_path
 from ndgrad.errors import Source, Span
 
 STDIN = "standard input"
@@ -100,36 +100,39 @@ class StandardInput:
         self.takers = takers
         self.taken_ = 0
         self.data: bytes | None = None
-        self.at = 0
+        self.stream: Any = None  # where arrays in .npy come from, one by one
 
     def taken(self, part: str | None) -> Any:
         """The next array, or the part of what there is. E601, E614 and on, E619, E623."""
-        if self.data is None:
-            self.data = bytes_from_stdin()
-        format = of_data(self.data)
         self.taken_ += 1
-        if format.name != "npy" or part is not None:
-            if self.takers > 1 and part is None and self.data.strip():
-                raise problems.not_a_stream(format.name, self.takers)
-            return read(self.data, STDIN, format, part)
-        return self._next()
+        if self.stream is None and self.data is None:
+            begun = b"" if sys.stdin is None else sys.stdin.buffer.read(len(NPY))
+            if part is None and begun == NPY:
+                self.stream = sys.stdin.buffer
+                return self._next(begun)
+            self.data = begun + bytes_from_stdin()
+        if self.stream is not None:
+            if part is not None:
+                raise problems.no_part(STDIN, part, [])
+            return self._next(b"")
+        assert self.data is not None
+        format = of_data(self.data)
+        if self.takers > 1 and part is None and self.data.strip():
+            raise problems.not_a_stream(format.name, self.takers)
+        return read(self.data, STDIN, format, part)
 
-    def _next(self) -> Any:
-        from io import BytesIO
-
+    def _next(self, begun: bytes) -> Any:
         from ndgrad.cli.reading import npy
 
-        assert self.data is not None
-        if self.at == len(self.data):
+        found = npy.read_next(self.stream, STDIN, begun)
+        if found is None:
             raise problems.nothing_left(self.takers)
-        stream = BytesIO(self.data)
-        stream.seek(self.at)
-        found = npy.read_stream(stream, STDIN, len(self.data), more_may_follow=True)
-        self.at = stream.tell()
-        if self.taken_ == self.takers and self.at < len(self.data):
-            if self.data.startswith(of_data(self.data).magic, self.at):
+        if self.taken_ == self.takers:
+            more = self.stream.read(len(NPY))
+            if more == NPY:
                 raise problems.arrays_left_over(self.takers)
-            raise problems.damaged(STDIN, "more bytes follow the array")
+            if more:
+                raise problems.damaged(STDIN, "more bytes follow the array")
         return found
 
 

@@ -43,7 +43,7 @@ def native(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
         if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
             raise problems.unsupported_dtype(name, "uint64", "integers beyond 64 bits with a sign")
         wanted = np.int64
-    return np.array(array, dtype=wanted, order="C")
+    return np.asarray(array, dtype=wanted, order="C")
 
 
 def chosen(names: Iterable[str], part: str | None, path: str) -> str:

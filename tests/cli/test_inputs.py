@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import random
+import subprocess
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -18,6 +19,9 @@ import pytest
 from ndgrad.cli import reading
 from ndgrad.cli.formats import FORMATS, named, of_data
 from ndgrad.errors import DeviceError, InputError
+from ndgrad.memory import machine_memory
+
+Shell = Callable[..., subprocess.CompletedProcess[bytes]]
 
 MOST_MEMORY = 32 << 20
 
@@ -468,3 +472,16 @@ def test_a_file_may_be_a_pipe(tmp_path: Path) -> None:
         writer.start()
         np.testing.assert_array_equal(reading.value(str(path), "-i x"), [1, 2])
         writer.join()
+
+
+# Memory
+
+
+@pytest.mark.skipif((machine_memory() or 0) < 4 << 30, reason="a gibibyte twice over, and room for the system")
+@pytest.mark.parametrize("given", ["x.npy", "-"])
+def test_a_gibibyte_takes_hardly_more_than_itself(shell: Shell, tmp_path: Path, given: str) -> None:
+    with open(tmp_path / "x.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (1 << 27,)})
+        file.truncate(file.tell() + (1 << 30))  # zeros that take no room on the disk
+    ran = shell(f"ndgrad eval 'x[0] + x[-1]' -i x={given} --stats --format json < x.npy", cwd=tmp_path)
+    assert json.loads(ran.stdout)["stats"]["peak_memory"] < 1.1 * (1 << 30)
