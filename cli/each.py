@@ -90,6 +90,7 @@ class Runner:
         self.arguments |= job.limits.arguments()
         self.arguments.pop("abandon", None)  # one record that takes too long is no reason to end the others
         self.arguments["bound_by"][name] = f"--each {name}"
+        self.had_nan = False
 
     def all(self, records: Iterable[Any]) -> Iterator[Answer]:
         for number, record in enumerate(records, 1):
@@ -106,7 +107,10 @@ class Runner:
         except Error as error:
             said = f"record {number}: {render(error.diagnostics)}\n"
             return self._line({"record": number, "error": as_json(error.diagnostics[0])}), said, False
-        warned = f"{render(made.warnings)}\n" if made.warnings and number == 1 else ""
+        # What holds for the program is said once; nan, of the first record that gives it.
+        told = [warning for warning in made.warnings if number == 1 or (warning.code == "W403" and not self.had_nan)]
+        self.had_nan = self.had_nan or any(warning.code == "W403" for warning in told)
+        warned = f"{render(told)}\n" if told else ""
         if self.kind == "npy":
             from ndgrad.cli.writing.npy import bytes_of
 

@@ -9,10 +9,11 @@ from ndgrad.errors import Diagnostic, Error
 _ARGUMENTS = frozenset(
     {
         *("grad", "head", "of", "dtype", "max_steps", "max_memory", "timeout", "mode", "jvp", "jac", "hess", "hvp"),
-        *("seed", "train", "nan_check", "memory", "threads", "device", "profile"),
+        *("heads", "seed", "train", "nan_check", "memory", "threads", "device", "profile"),
     }
 )
-_OPTION = re.compile(r"-i (?P<name>\w+)=VALUE|--(?P<option>[a-z]+(?:-[a-z]+)*)(?P<names> NAME)?")
+_SWITCHES = frozenset({"train", "nan_check", "profile"})
+_OPTION = re.compile(r"-i (?P<name>\w+)=VALUE|(?:ndgrad run )?--(?P<option>[a-z]+(?:-[a-z]+)*)(?P<names> NAME)?")
 
 
 def in_python(diagnostic: Diagnostic) -> Diagnostic:
@@ -32,6 +33,8 @@ def _argument(found: re.Match[str]) -> str:
     if found["name"]:
         return f'inputs={{"{found["name"]}": VALUE}}'
     name = "heads" if found["option"] == "head-of" else found["option"].replace("-", "_")
-    if name not in _ARGUMENTS and name != "heads":
+    if name not in _ARGUMENTS:
         return found[0]
+    if name in _SWITCHES:
+        return f"{name}=True"
     return f'{name}=["NAME"]' if found["names"] else f"{name}="

@@ -135,7 +135,7 @@ def _sampled(
             shape_said = "×".join(map(str, value.shape))
             raise problems.raised(problems.not_one_number(made_of, "a curve is that of one number", shape_said))
         if not count:
-            warnings = tuple(made.warnings)
+            warnings = tuple(warning for warning in made.warnings if warning.code != "W403")  # gaps show nan
         values[place] = value.item()
         for axis, slope in zip(axes, slopes, strict=True):
             slope[place] = made.grads[axis.name][axis.index or ...].item()

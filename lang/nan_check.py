@@ -117,7 +117,7 @@ def made_by_derivative(node: Node, operand: int, share: Any) -> Diagnostic:
 
 
 def _cure(labels: list[Label]) -> str | None:
-    return "ndgrad run without --nan-check goes on with it" if len(labels) == 1 else None
+    return "without --nan-check the run goes on with it" if len(labels) == 1 else None
 
 
 def _short(span: Span) -> str:

@@ -606,6 +606,14 @@ def only_through_steps(of: str, name: str, operations: list[str]) -> Diagnostic:
     return Diagnostic("W402", message, (), "these are constant between their steps", "warning")
 
 
+def holds_nan(found: Sequence[str]) -> Diagnostic:
+    """W403: what a run gave holds nan, though all that it was given is finite."""
+    *most, last = [*found[:3], f"{len(found) - 3} more"] if len(found) > 4 else found
+    what = f"{', '.join(most)} and {last}" if most else last
+    message = f"{what} {'hold' if most else 'holds'} nan, though every input is finite"
+    return Diagnostic("W403", message, (), "ndgrad run --nan-check says where it begins", "warning")
+
+
 # W2xx, W3xx: what only `lint` looks for
 
 

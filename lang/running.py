@@ -509,6 +509,21 @@ class Run:
             for name, value in values.items():
                 check_array(f"{what} `{name}`", value, self.span_of(name))
 
+    def warn_of_nan(self, shown: dict[str, Any], grads: dict[str, Any], further: dict[str, Any], state: State) -> None:
+        """W403 for what holds nan where no input does, and the program does not write it itself."""
+        found = [f"`{name}`" for name, value in shown.items() if _holds_nan(value)]
+        for kind, what in (("", "gradient"), ("jacobians", "Jacobian"), ("hessians", "Hessian"), ("hvp", "product")):
+            made = further.get(kind, {}) if kind else grads
+            found += [f"the {what} by `{name}`" for name, value in made.items() if _holds_nan(value)]
+        if "jvp" in further and _holds_nan(further["jvp"]):
+            found.append("the derivative along the direction")
+        if not found or "nan" in self.checked.free:
+            return
+        asked = (value for pairs in (self.asked.heads, self.asked.jvp, self.asked.hvp) for _, value in pairs)
+        given = (*state.inputs.values(), *state.given.values(), *asked, 0 if self.head is None else self.head)
+        if all(np.all(np.isfinite(plain(x))) for x in given):
+            self.warnings.append(problems.holds_nan(found))
+
     # The derivation
 
     def bindings(self, state: State) -> list[Binding] | None:
@@ -598,9 +613,26 @@ class Run:
         return float(np.vdot(head, plain(y)))
 
 
+def _holds_nan(value: Any) -> bool:
+    """Whether a float array holds nan, told by one pass without another array."""
+    return bool(value.dtype.kind == "f" and value.size and np.isnan(np.min(value)))
+
+
 def _in_short(value: np.ndarray[Any, Any]) -> str:
     """A number, or what kind of array there is: float64[2, 3]."""
     return f"{value.item():.6g}" if value.shape == () else f"{value.dtype}{list(value.shape)}"
+
+
+def _apart(grads: dict[str, NDArray], inputs: dict[str, NDArray]) -> dict[str, np.ndarray[Any, Any]]:
+    """The gradients as arrays that share no memory with each other or an input; most do not anyway."""
+    taken = {id(owner_of(plain(x))) for x in inputs.values() if x.size}
+    made: dict[str, np.ndarray[Any, Any]] = {}
+    for name, g in grads.items():
+        data = plain(g)
+        alone = isinstance(data, np.ndarray) and data.flags.owndata and data.flags.writeable and id(data) not in taken
+        made[name] = data if alone else np.array(data)
+        taken.add(id(made[name]))
+    return made
 
 
 def _output(value: Any, span: Span) -> NDArray:
@@ -622,18 +654,6 @@ def _placed(device: str | None) -> Iterator[Callable[[], Traffic | None]]:
         yield lambda: None
         return
     from ndgrad.device import computing_on
-
-def _apart(grads: dict[str, NDArray], inputs: dict[str, NDArray]) -> dict[str, np.ndarray[Any, Any]]:
-    """The gradients as arrays that share no memory with each other or an input; most do not anyway."""
-    taken = {id(owner_of(plain(x))) for x in inputs.values() if x.size}
-    made: dict[str, np.ndarray[Any, Any]] = {}
-    for name, g in grads.items():
-        data = plain(g)
-        alone = isinstance(data, np.ndarray) and data.flags.owndata and data.flags.writeable and id(data) not in taken
-        made[name] = data if alone else np.array(data)
-        taken.add(id(made[name]))
-    return made
-
 
     with computing_on(device) as traffic:
         yield traffic

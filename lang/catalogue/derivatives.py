@@ -122,4 +122,13 @@ WARNINGS = (
         "$ ndgrad eval 'y = floor(x)' -i x=2.5 --grad x\n",
         "$ ndgrad eval 'y = x - floor(x)' -i x=2.5 --grad x\n",
     ),
+    Entry(
+        "W403",
+        "a result that holds nan",
+        "Every input is finite, but an operation has no value there, or its derivative has none: the logarithm of a "
+        "negative number, 0 / 0, inf - inf. What follows from it is nan too. `--nan-check` stops at the operation "
+        "where it begins; a program that writes `nan` itself is not warned of.",
+        "input x = [4, -1]\ny = sum(sqrt(x))\n",
+        "input x = [4, -1]\ny = sum(where(x > 0, sqrt(x), 0))\n",
+    ),
 )

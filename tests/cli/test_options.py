@@ -63,6 +63,15 @@ def test_everything_that_can_be_found_before_a_run_comes_at_once(said: Said) -> 
     assert re.findall(r"error\[(\w+)\]", read) == ["E203", "E201", "E202", "E204"]
 
 
+def test_nan_is_said_on_standard_error_alone_and_of_records_once(said: Said) -> None:
+    code, out, read = said("eval", "y = log(x)", "-i", "x=-1")
+    assert (code, list(json.loads(out))[:3], read.count("W403")) == (0, ["schema", "program", "value"], 1)
+    assert "W403" not in out
+    assert "W403" not in said("eval", "y = log(x)", "-i", "x=-1", "--nan-check")[2]
+    code, out, read = said("eval", "y = log(x)", "-i", "x=[1, -1, -2]", "--each", "x")
+    assert (code, out.count("\n"), read.count("W403")) == (0, 3, 1)
+
+
 # Derivatives
 
 

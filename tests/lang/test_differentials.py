@@ -89,9 +89,9 @@ def test_inputs_that_have_a_default_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "arguments", "expected"),
     [
-        ("y = x", {"jac": ["z"]}, "E205 --jac names `z`, which is no input of the program"),
-        ("y = x", {"hvp": {"z": 1.0}}, "E205 --hvp names `z`, which is no input of the program"),
-        ("y = x", {"heads": {"z": 1.0}, "grad": ["x"]}, "E205 --head-of names `z`, which is no output or variable"),
+        ("y = x", {"jac": ["z"]}, "E205 jac= names `z`, which is no input of the program"),
+        ("y = x", {"hvp": {"z": 1.0}}, "E205 hvp= names `z`, which is no input of the program"),
+        ("y = x", {"heads": {"z": 1.0}, "grad": ["x"]}, "E205 heads= names `z`, which is no output or variable"),
         ("y = x", {"heads": {"y": [1.0, 2.0]}, "grad": ["x"]}, "E404 the head is 2, the output `y` is 3"),
         ("y = x", {"jvp": {"x": [1.0, 2.0]}}, "E404 the direction is 2, the input `x` is 3"),
         ("y = x > 1", {"jac": ["x"]}, "E401 "),

@@ -94,3 +94,28 @@ def test_what_is_finite_passes_with_the_same_result() -> None:
 def test_entries_that_no_path_reaches_do_not_count() -> None:
     made = compile("y = sum(where(x > 0, x, sqrt(x - 1)))").run({"x": X}, ["x"], nan_check=True)
     assert made.grads["x"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "more", "said"),
+    [
+        ("y = log(x)", {"x": -1.0}, {}, "`y` holds nan, though every input is finite"),
+        ("y = [0, x] / x\nz = 3\noutput z, y", {"x": 0.0}, {}, "`y` holds nan, though every input is finite"),
+        (
+            "input x = -2\ny = sqrt(x)",
+            {},
+            {"grad": ["x"]},
+            "`y` and the gradient by `x` hold nan, though every input is finite",
+        ),
+        ("y = log(x)", {"x": np.inf}, {}, None),
+        ("y = x - x", {"x": np.inf}, {}, None),  # as the input is no finite number
+        ("y = 2 * x", {"x": 1.0}, {"grad": ["x"], "head": np.nan}, None),
+        ("y = where(x > 0, x, nan)", {"x": -1.0}, {}, None),  # as the program says
+        ("y = x > 0", {"x": [1.0, -1]}, {}, None),
+        ("y = x[0:0]", {"x": [1.0, -1]}, {}, None),
+    ],
+)
+def test_nan_out_of_finite_inputs_is_said_once(text: str, inputs: Any, more: Any, said: str | None) -> None:
+    made = compile(text).run(inputs, **more)
+    assert [w.message for w in made.warnings if w.code == "W403"] == ([] if said is None else [said])
+    assert all(w.help == "nan_check=True says where it begins" for w in made.warnings if w.code == "W403")
