@@ -36,7 +36,7 @@ def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setenv("COLUMNS", str(columns))
         code = status(["explain", *arguments])
         said = capsys.readouterr()
-        assert (code, said.err) == (0, "")
+        assert code == 0, said.err
         return said.out
 
     yield run
