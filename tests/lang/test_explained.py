@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -51,6 +52,7 @@ def programs() -> list[Any]:
     return made
 
 
+@cache
 def explained(program: str, name: str = "x") -> Any:
     run = compile(program)
     derivation = run.run(grad=[name], trace=True).derivation(name)
