@@ -273,7 +273,8 @@ def unknown(checker: Checker, bound: Iterable[str]) -> list[Diagnostic]:
             found.append(problems.unknown_name(node.span, name, known - {name}))
     for name, declaration in checker.inputs.items():
         if name not in given and declaration.default is None:
-            found.append(problems.missing_input(declaration.span, name))
+            unused = given - checker.read - set(checker.inputs)
+            found.append(problems.missing_input(declaration.span, name, unused))
     return sorted(found, key=lambda problem: problem.span.start if problem.span else 0)
 
 

@@ -342,8 +342,15 @@ def unknown_in_library(span: Span, name: str, known: Iterable[str]) -> Diagnosti
 
 def not_yet(span: Span, name: str) -> Diagnostic:
     """E201: a name is read before the assignment that gives it a value was reached."""
-    labels = (Label(span, "no value yet"),)
-    return Diagnostic("E201", f"`{name}` is read before it has a value", labels, "assign it on every path to this line")
+    labels = [Label(span, "no value yet")]
+    cure = "assign it on every path to this line"
+    source = span.source
+    given = list(re.finditer(rf"^[ \t]*(def[ \t]+)?({name})\b[ \t]*(?(1)\(|=(?!=))", source.text, re.MULTILINE))
+    if given and given[0].start() > span.start:
+        there = Span(source, given[0].start(2), given[0].end(2))
+        labels.append(Label(there, "defined only here" if given[0][1] else "given a value only here"))
+        cure = "move the definition above what calls it" if given[0][1] else "give it a value before this line"
+    return Diagnostic("E201", f"`{name}` is read before it has a value", tuple(labels), cure)
 
 
 def unknown_function(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
@@ -379,10 +386,12 @@ def not_a_function(span: Span, what: str) -> Diagnostic:
     return Diagnostic("E202", f"{what} cannot be called", (Label(span, f"this is {what}"),), cure)
 
 
-def missing_input(span: Span, name: str) -> Diagnostic:
-    """E203: an input without default that the caller did not bind."""
+def missing_input(span: Span, name: str, unused: Iterable[str] = ()) -> Diagnostic:
+    """E203: an input without default that the caller did not bind. unused: bound names that the program never reads."""
     labels = (Label(span, "declared here, without a default"),)
-    return Diagnostic("E203", f"the input `{name}` has no value", labels, f"bind it: -i {name}=VALUE")
+    other = closest(name, unused)
+    cure = f"bind it: -i {name}=VALUE" + (f"; `{other}` is bound, which the program never uses" if other else "")
+    return Diagnostic("E203", f"the input `{name}` has no value", labels, cure)
 
 
 def wrong_arguments(span: Span, name: str, reason: str, help: str | None = None) -> Diagnostic:
@@ -431,11 +440,15 @@ def no_output(what: str) -> Diagnostic:
     return Diagnostic("E208", what, (), "end the program with `output NAME`, an assignment or an expression")
 
 
-def never_used(name: str, how: str | None, known: Iterable[str]) -> Diagnostic:
-    """W201: a bound name that the program never reads."""
+def never_used(name: str, how: str | None, known: Iterable[str], own: Iterable[str]) -> Diagnostic:
+    """W201: a bound name that the program never reads. own: the names that it gives values to itself."""
     bound = f" (bound by {how})" if how else ""
     other = closest(name, known)
     cure = f"did you mean `{other}`?" if other else None
+    if name in own:
+        cure = f"the program gives `{name}` its value itself; `input {name} = VALUE` would let it be bound"
+    elif cure is None and (other := closest(name, own)):
+        cure = f"it has `{other}`, which is no input: the program gives it its value"
     return Diagnostic("W201", f"the program never uses `{name}`{bound}", (), cure, "warning")
 
 

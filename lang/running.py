@@ -319,7 +319,8 @@ class Run:
         for name in self.inputs:
             if name not in self.checked.read and name not in sizes:
                 known_others = known - {name} - set(self.inputs)
-                self.warnings.append(problems.never_used(name, self.bound_by.get(name), known_others))
+                own = set(self.checked.globals) - known
+                self.warnings.append(problems.never_used(name, self.bound_by.get(name), known_others, own))
 
     def wanted(self, option: str, names: Sequence[str], given: dict[str, NDArray]) -> tuple[str, ...]:
         """The names to differentiate by. E205."""

@@ -120,6 +120,24 @@ def test_what_the_caller_did(text: str, inputs: dict, options: dict, code: str, 
     assert words in caught.value.diagnostics[0].message
 
 
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("y = 2 * x", "it has `y`, which is no input: the program gives it its value"),
+        ("input y = 1\nx * y", "did you mean `y`?"),
+        ("Y = 2 * x", "the program gives `Y` its value itself; `input Y = VALUE` would let it be bound"),
+        ("input y\nx * y", 'bind it: inputs={"y": VALUE}; `Y` is bound, which the program never uses'),
+        ("x * y", "did you mean `Y`?"),
+    ],
+)
+def test_a_name_that_is_bound_in_another_case_is_told_of(text: str, help: str) -> None:
+    try:
+        said = compile(text).run({"x": 1.0, "Y": 2.0}).warnings[0].help
+    except Error as error:
+        said = error.help
+    assert said == help
+
+
 def test_load(tmp_path: Path) -> None:
     from ndgrad.lang import load
 
