@@ -111,10 +111,14 @@ def reported(error: Error, session: Session) -> int:
 def _misused(error: Exception) -> int:
     """Wrong usage: one line that says what is wrong (or the help, where nothing was asked)."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
     if "\n" in message or not message:
+        if context is not None:
+            from ndgrad.cli.screens import help_of
+
+            message = help_of(context.command, context, sys.stderr).rstrip("\n")
         print(message, file=sys.stderr)
         return USAGE
-    context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "ndgrad"
     near = getattr(error, "possibilities", None)
     if near:

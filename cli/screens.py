@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from ndgrad.cli.streams import colours, columns, painter
 
@@ -14,10 +14,11 @@ MARGIN = 26  # letters of an option and its value, beyond which what it does beg
 Rows = list[tuple[str, str]]
 
 
-def help_of(command: Any, context: Any) -> str:
-    """The help of a command, or of all of them, as wide as the terminal."""
-    paint = painter(sys.stdout) or (lambda text, role: text)
-    context.color = colours(sys.stdout)
+def help_of(command: Any, context: Any, stream: TextIO | None = None) -> str:
+    """The help of a command, or of all of them, as wide as the terminal; in the colours of what it is written to."""
+    stream = stream or sys.stdout
+    paint = painter(stream) or (lambda text, role: text)
+    context.color = colours(stream)
     width = min(columns(), WIDEST)
     lines = [f"{paint('Usage:', 'title')} {context.command_path} {' '.join(pieces(command))}"]
     lines += _wrapped(command.help or "", width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -90,3 +91,18 @@ def test_of_settings_the_last_one_counts(capfd: pytest.CaptureFixture[str]) -> N
         status(["eval", "x", "-i", "x=2", "--grad", "x", "--grad", "x", "--format", "json", "--format", "plain"]) == 0
     )
     assert capfd.readouterr() == ("1\n", "")
+
+
+@pytest.mark.parametrize("there", ["stdout", "stderr"])
+def test_help_for_want_of_arguments_has_the_colours_of_standard_error(
+    there: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getattr(sys, there), "isatty", lambda: True)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert status(["run"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert ("\x1b[" in err) == (there == "stderr")
+    assert "--max-steps" in err
