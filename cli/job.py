@@ -96,7 +96,7 @@ class Job(Frozen):
         output: the file that the result will go to, which must be none of those that are read.
         """
         program, inputs, arguments = self.ready(output)
-        made = program.run(inputs, trace=trace, **arguments)
+        made = _seen(program, inputs, {"trace": trace, **arguments})
         if made.warnings:
             show(made.warnings)
         return made
@@ -108,7 +108,7 @@ class Job(Frozen):
         program, inputs, arguments = self.ready(output)
         if arguments.get("seed") is None:
             arguments["seed"] = getrandbits(64)  # both runs draw the same
-        made = program.run(inputs, **arguments)
+        made = _seen(program, inputs, arguments)
         if made.warnings:
             show(made.warnings)
 
@@ -208,6 +208,31 @@ class Job(Frozen):
                 paths.append((path, what))
                 path = path.rpartition(":")[0]
         return paths
+
+
+def _seen(program: Program, inputs: dict[str, Any], arguments: dict[str, Any]) -> Result:
+    """Run the program; on a terminal a line says how far a long run has come."""
+    if not sys.stderr.isatty():
+        return program.run(inputs, **arguments)
+    from ndgrad.cli.progress import Progress
+
+    progress = Progress()
+
+    def look(count: int, most: int) -> None:
+        progress(f"{count:,} of at most {most:,} rounds and calls; Ctrl-C ends the run")
+
+    arguments = {"show": progress.print, "look": look, **arguments}
+    if abandon := arguments.get("abandon"):
+
+        def ended(error: Error) -> None:
+            progress.close()
+            abandon(error)
+
+        arguments["abandon"] = ended
+    try:
+        return program.run(inputs, **arguments)
+    finally:
+        progress.close()
 
 
 def asked(

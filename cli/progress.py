@@ -30,8 +30,13 @@ class Progress:
         sys.stderr.write(f"\r{as_ascii(text) if only_ascii(sys.stderr) else text}\x1b[K")
         sys.stderr.flush()
 
+    def print(self, text: str) -> None:
+        """Write a line of its own to standard error, in the place of this one."""
+        sys.stderr.write(("\r\x1b[K" if self.shown else "") + text + "\n")
+
     def close(self) -> None:
-        """Take the line away."""
+        """Take the line away, for good."""
+        self.next = float("inf")
         if self.shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

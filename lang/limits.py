@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ndgrad.lang.state import State
 
 INTERVAL = 0.05  # seconds between two looks at the memory
+LOOK = 0.25  # seconds between two looks at how far it is
 GRACE = 1.0  # seconds that a run has to notice that it is over
 
 
@@ -30,19 +31,26 @@ class Watch:
     seconds   the time it may take, None for any
     bytes     the memory that the process may take in all, None for any
     abandon   called with the error from the watching thread if the run has not ended GRACE seconds after its limit
+    look      called from the watching thread now and then, with the rounds and calls so far and how many there may be
     """
 
     def __init__(
-        self, state: State, seconds: float | None, bytes: int | None, abandon: Callable[[Error], None] | None
+        self,
+        state: State,
+        seconds: float | None,
+        bytes: int | None,
+        abandon: Callable[[Error], None] | None,
+        look: Callable[[int, int], None] | None = None,
     ) -> None:
         self.state = state
         self.seconds = seconds
         self.bytes = bytes
         self.abandon = abandon
+        self.look = look
         self.thread: Any = None
 
     def __enter__(self) -> None:
-        if self.seconds is None and self.bytes is None:
+        if self.seconds is None and self.bytes is None and self.look is None:
             return
         import threading
 
@@ -59,9 +67,13 @@ class Watch:
 
         start = monotonic()
         while True:
-            left = INTERVAL if self.seconds is None else self.seconds - (monotonic() - start)
-            if self.over.wait(max(0.0, left if self.bytes is None else min(left, INTERVAL))):
+            pauses = [LOOK] if self.look is not None else []
+            pauses += [] if self.seconds is None else [max(0.0, self.seconds - (monotonic() - start))]
+            pauses += [] if self.bytes is None else [INTERVAL]
+            if self.over.wait(min(pauses)):
                 return
+            if self.look is not None:
+                self.look(self.state.limit - self.state.steps, self.state.limit)
             if self.seconds is not None and monotonic() - start >= self.seconds:
                 self.end("time", self.seconds)
                 return

@@ -106,6 +106,7 @@ class Program:
         threads: int | None = None,
         device: str | None = None,
         profile: bool = False,
+        look: Callable[[int, int], None] | None = None,
     ) -> Result:
         """Run the program.
 
@@ -133,6 +134,7 @@ class Program:
         threads    how many threads share operations on large arrays; NDGRAD_THREADS or the cores unless given
         device     where large arrays are computed with: "cpu", "gpu" or "gpu:N" (E701 to E704 where that is not there)
         profile    take the time of every line, for `Result.profile`; this run then computes operations one by one
+        look       called now and then, in another thread: the rounds and calls so far, and how many there may be
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
         kind: type[Run] = Run
@@ -169,6 +171,7 @@ class Program:
             threads,
         )
         run.device = device
+        run.look = look
         if bound_by is not None:
             return guarded(run.go, run)
         return called_from_python(lambda: guarded(run.go, run))

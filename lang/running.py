@@ -156,6 +156,7 @@ class Run:
 
     budget: Budget | None = None
     adjoints: Mapping[int, Any] = MappingProxyType({})  # some of a long recorded run's, by the id of the node
+    look: Callable[[int, int], None] | None = None  # called now and then, with the rounds and calls so far
     device: str | None = None  # where large arrays are computed with, the CPU for None
     visits: list[Node] | None = None  # the list that takes the nodes of the reverse sweep, if something looks at them
 
@@ -237,7 +238,7 @@ class Run:
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
             state.follow = self.follow
             self.budget = state.budget = self.budgeted()
-            watch = Watch(state, self.timeout, self.max_memory, self.abandon)
+            watch = Watch(state, self.timeout, self.max_memory, self.abandon, self.look)
             scopes.enter_context(watch)
             frame, scope = self.evaluate(state, given, wanted)
             operations = tick() - begun - 1 - len(wanted)  # each input has a node too

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ndgrad.cli import progress
 from ndgrad.cli.main import status
 
 ROOT = Path(__file__).parent.parent.parent
@@ -70,6 +71,18 @@ def test_nan_is_said_on_standard_error_alone_and_of_records_once(said: Said) -> 
     assert "W403" not in said("eval", "y = log(x)", "-i", "x=-1", "--nan-check")[2]
     code, out, read = said("eval", "y = log(x)", "-i", "x=[1, -1, -2]", "--each", "x")
     assert (code, out.count("\n"), read.count("W403")) == (0, 3, 1)
+
+
+def test_a_long_run_says_on_a_terminal_how_far_it_is(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    text = "b = 1\nprint(b)\nwhile b < 350000: b = b + 1"
+    code, out, read = said("eval", text, "--format", "plain")
+    assert (code, out) == (0, "350000\n")
+    assert re.fullmatch(
+        r"1\n(\r[\d,]+ of at most 10,000,000 rounds and calls; Ctrl-C ends the run\x1b\[K)+\r\x1b\[K", read
+    )
 
 
 # Derivatives
