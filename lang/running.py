@@ -207,6 +207,7 @@ class Run:
                 if not self.follow:
                     raise
                 self.follow = False
+                self.warnings = []
                 made = self.once()
             made.traffic = traffic()
             return made

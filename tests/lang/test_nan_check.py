@@ -96,6 +96,12 @@ def test_entries_that_no_path_reaches_do_not_count() -> None:
     assert made.grads["x"].tolist() == [1, 1, 1]
 
 
+def test_a_run_that_is_begun_again_warns_once() -> None:
+    """What is traced follows every input at first, and goes without where an operation has no derivative."""
+    made = compile("y = log(sum(full(2, k)) * x)").run({"x": -2.0, "k": 3.0, "z": 1.0}, grad=["x"], trace=True)
+    assert [warning.code for warning in made.warnings] == ["W201", "W403"]
+
+
 @pytest.mark.parametrize(
     ("text", "inputs", "more", "said"),
     [
