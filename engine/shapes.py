@@ -268,7 +268,10 @@ def _elementwise(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, .
     scalars = tuple(np.ones((), x.dtype) if hasattr(x, "dtype") else x for x in operands)
     for i, x in enumerate(statics):
         if isinstance(x, Abstract):  # a parameter that is computed: a number, or an array that broadcasts
-            shape = np.broadcast_shapes(shape, x.shape)
+            try:
+                shape = np.broadcast_shapes(shape, x.shape)
+            except ValueError:
+                raise problems.shapes_do_not_broadcast(op.name, (*shapes, x.shape)) from None
             one = np.ones((), x.dtype)
             statics = (*statics[:i], one if x.shape else one.item(), *statics[i + 1 :])
     try:

@@ -119,8 +119,11 @@ class _Walk:
     def put_together(self, i: int, x: Lazy) -> Array:
         """The reduction's result."""
         partial = self.partial[i]
-        made = partial[0] if len(partial) == 1 else x.param[0].reduce(partial, axis=0)
-        return np.reshape(made, x.shape)
+        if len(partial) == 1:
+            return np.reshape(partial[0], x.shape)
+        wide = x.param[0] is np.add and x.dtype.kind == "f"  # many parts are added in turn, not in pairs
+        made = x.param[0].reduce(partial, axis=0, dtype=np.float64 if wide else None)
+        return np.reshape(made.astype(x.dtype) if wide else made, x.shape)
 
     def go(self) -> None:
         take: Callable[[], int] = count().__next__

@@ -32,6 +32,6 @@ elu = elementwise(
 huber = elementwise(
     "huber",
     value=lambda F, x, delta=1.0: F.where(F.less_equal(F.abs(x), delta), 0.5 * x * x, delta * (F.abs(x) - 0.5 * delta)),
-    partials=[lambda F, x, delta: F.clip(x, -delta, delta)],
+    partials=[lambda F, x, delta: F.clip(x, -1 * delta, delta)],  # truth values have no `-`
     example="huber([0.5, 2]) -> [0.125, 1.5]",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -70,9 +71,16 @@ random_uniform = composite(
     operands=2,
     example="random_uniform(3.0, 3.0, 2) -> [3, 3]",
 )
+
+
+def _bernoulli(p: Any, shape: tuple[int, ...]) -> Any:
+    np.broadcast_shapes(shape or np.shape(p), np.shape(p))  # refused before it takes time
+    return (generator().random(shape or np.shape(p)) < p).astype(STATE.float_dtype)
+
+
 random_bernoulli = primitive(
     "random_bernoulli",
-    value=lambda F, p=0.5, shape=(): (generator().random(as_shape(shape) or np.shape(p)) < p).astype(STATE.float_dtype),
+    value=lambda F, p=0.5, shape=(): _bernoulli(p, as_shape(shape)),
     vjps=[NoDerivative("a draw of 0 or 1 does not change continuously")],
     shape=lambda p, shape: np.broadcast_shapes(as_shape(shape) or p, p),
     dtype=default,

@@ -57,6 +57,8 @@ def transposed(x: Shape, axes: Any) -> Shape:
     """The shape after permuting the axes. E302 unless `axes` is a permutation."""
     if axes is None:
         return x[::-1]
+    if len(axes) != len(x):  # before they are looked at: there may be very many
+        raise problems.axis_out_of_range("transpose", tuple(axes[: len(x) + 1]), x)
     order = [int(i) % len(x) if -len(x) <= i < len(x) else -1 for i in axes]
     if sorted(order) != list(range(len(x))):
         raise problems.axis_out_of_range("transpose", tuple(axes), x)
