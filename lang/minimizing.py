@@ -113,15 +113,20 @@ def minimize(
     first = np.clip(objective.flat(objective.start), low, high)
     objective.low, objective.high = low, high
     rounds = max_iter if max_iter is not None else STEPS if method in DESCENTS else ROUNDS
-    if method in DESCENTS:
-        x, converged, reason = _descend(objective, first, method, tol, rounds, rate, seed)
-    elif method == "least-squares":
-        x, converged, reason = _least_squares(objective, first, tol, rounds)
-    else:
-        x, converged, reason = _scipy(objective, first, method, tol, rounds)
-    value, gradient = objective.both(x)
-    if not np.all(np.isfinite(gradient)) or not np.isfinite(value):
-        converged, reason = False, "the value or its gradient is not finite"
+    with np.errstate(all="ignore"):  # what overflows is seen below
+        if method in DESCENTS:
+            x, converged, reason = _descend(objective, first, method, tol, rounds, rate, seed)
+        elif method == "least-squares":
+            x, converged, reason = _least_squares(objective, first, tol, rounds)
+        else:
+            x, converged, reason = _scipy(objective, first, method, tol, rounds)
+        value, gradient = objective.both(x)
+        if reason == NOT_FINITE or not _finite(value, gradient):
+            converged, reason = False, NOT_FINITE
+        if not converged and (lost := objective.lost(value, gradient)) and objective.best is not None:
+            x, value, gradient = objective.best
+        if not converged and lost and method in DESCENTS:
+            reason = f"it diverged: {reason}; a smaller --rate than {rate:g} may help"
     return Minimum(
         method=method,
         of=objective.of,
@@ -180,6 +185,8 @@ class Objective:
         self.low: Array = np.array(-np.inf)
         self.high: Array = np.array(np.inf)
         self.known: tuple[bytes, float, Array] | None = None
+        self.begin: tuple[float, Array] | None = None  # the value and the gradient at the start
+        self.best: tuple[Array, float, Array] | None = None  # where the value was least, and finite
 
     # Vectors and arrays
 
@@ -256,7 +263,17 @@ class Objective:
                 made = self.run(x, grad=self.names)
                 assert made.differentiated is not None
                 self.known = key, float(made.differentiated.item()), self.flat(made.grads)
+            _, value, gradient = self.known
+            self.begin = self.begin or (value, gradient)
+            if _finite(value, gradient) and (self.best is None or value < self.best[1]):
+                self.best = x.copy(), value, gradient
         return self.known[1], self.known[2]
+
+    def lost(self, value: float, gradient: Array) -> bool:
+        """Whether a search that ended so left what it began from: higher up, and far steeper than noise would be."""
+        if self.begin is None or not _finite(value, gradient):
+            return True
+        return value > self.begin[0] and np.max(np.abs(gradient)) > 10 * np.max(np.abs(self.begin[1]))
 
     def residuals(self, x: Array) -> Array:
         value = self.run(x).differentiated
@@ -291,6 +308,12 @@ class Objective:
         return value, free
 
 
+def _finite(value: float, gradient: Array) -> bool:
+    """Whether a search can go on from there; a gradient whose norm overflows is not finite either."""
+    return bool(np.isfinite(value) and np.isfinite(np.linalg.norm(gradient)))
+
+
+NOT_FINITE = "the value or its gradient is not finite"
 BELOW = "the gradient is below the tolerance"
 LEVEL = "the value no longer falls"
 Ended = tuple[Array, bool, str]
@@ -383,8 +406,8 @@ def _descend(
     step = _adam(rate) if method == "adam" else lambda gradient: -rate * gradient
     for _ in range(rounds):
         value, gradient = objective.both(x)
-        if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
-            return x, False, "the value or its gradient is not finite"
+        if not _finite(value, gradient):
+            return x, False, NOT_FINITE
         if np.max(np.abs(objective.free(x, gradient)), initial=0) <= tol:
             return x, True, BELOW
         x = np.clip(x + step(gradient), objective.low, objective.high)

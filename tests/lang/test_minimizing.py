@@ -77,8 +77,28 @@ def test_the_limit_of_iterations_is_no_convergence(method: str) -> None:
 
 
 def test_what_is_not_finite_is_no_convergence() -> None:
-    found = minimize(compile("input x = 1; log(x)"), ["x"], method="sgd", rate=1.5)
+    found = minimize(compile("input x = 0; log(x)"), ["x"])
     assert (found.converged, found.reason) == (False, "the value or its gradient is not finite")
+
+
+@pytest.mark.parametrize(
+    ("text", "rate", "why"),
+    [
+        ("input x = [-1.2, 1]; 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2", 0.01, "not finite"),
+        ("input x = 3; 50 * x ** 2", 0.03, "the limit of 15 iterations was reached"),
+        ("input x = 1; log(x)", 1.5, "not finite"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_of_a_descent_that_diverges_the_best_point_is_given(text: str, rate: float, why: str) -> None:
+    program = compile(text)
+    found = minimize(program, ["x"], method="sgd", rate=rate, max_iter=15)
+    assert not found.converged
+    assert found.reason.startswith("it diverged: ")
+    assert why in found.reason
+    assert found.reason.endswith(f"a smaller --rate than {rate} may help")
+    assert found.value == program.run().value  # it never came lower than where it started
+    assert np.isfinite(found.gradient_norm)
 
 
 def test_a_minimum_where_it_starts() -> None:
