@@ -215,6 +215,17 @@ def _symmetrised(F: Any, x: Any) -> Any:
     return (x + mT(F, x)) * 0.5
 
 
+def _symmetric(F: Any, x: Any) -> Any:
+    """(x + xᵀ)/2, x itself where it is symmetric: what cholesky and eigh are taken of.
+
+    NumPy reads one triangle only. A derivative by each entry of that would be 0 above the diagonal, while the
+    gradient that people expect is symmetric: it is that of this function, whatever entry moves.
+    """
+    if len(x.shape) < 2 or x.shape[-1] != x.shape[-2]:
+        return x  # which is refused
+    return 0.5 * x + 0.5 * mT(F, x)
+
+
 def _cholesky_vjp(F: Any, g: Any, y: Any) -> Any:
     inverse = F.inv(y)
     middle = _half_lower(F, F.matmul(mT(F, y), g))
@@ -229,7 +240,7 @@ def _cholesky_jvp(F: Any, y: Any, x_dot: Any) -> Any:
 
 cholesky = primitive(
     "cholesky",
-    value=lambda F, x: F.linalg.cholesky(x),
+    value=lambda F, x: F.linalg.cholesky(_symmetric(F, x)),
     vjps=[_cholesky_vjp],
     jvps=[_cholesky_jvp],
     shape=square("cholesky"),
@@ -355,7 +366,7 @@ def _eigh_vjp(F: Any, g: Any, y: Any) -> Any:
 
 eigh = primitive(
     "eigh",
-    value=lambda F, x: tuple(F.linalg.eigh(x)),
+    value=lambda F, x: tuple(F.linalg.eigh(_symmetric(F, x))),
     vjps=[_eigh_vjp],
     outputs=2,
     shape=lambda x: (square("eigh")(x)[:-1], x),
@@ -385,7 +396,7 @@ def _expm_derivative(F: Any, a: Any, direction: Any) -> Any:
 
 expm = primitive(
     "expm",
-    value=lambda F, x: F.matrix_exponential(x),
+    value=lambda F, x: F.matrix_exponential(square("expm")(np.shape(x)) and x),
     vjps=[lambda F, g, x: _expm_derivative(F, mT(F, x), g)],
     jvps=[lambda F, x, x_dot: _expm_derivative(F, x, x_dot)],
     shape=square("expm"),

@@ -165,3 +165,24 @@ def test_the_report_lists_the_kinks_that_a_run_came_upon() -> None:
         y = nd.sum(nd.abs(x) + nd.exp(x)) + nd.sum(nd.maximum(x, 0.0))
     met = [(kink.op, kink.where, kink.count, kink.value, kink.admissible) for kink in autograd.kinks_met(y)]
     assert met == [("abs", "x == 0", 2, "0", "[-1, 1]"), ("maximum", "a == b", 2, "1/2 each", "[0, 1]")]
+
+
+@pytest.mark.parametrize("name", ["cholesky", "eigvalsh"])
+def test_every_entry_of_a_symmetric_matrix_moves_its_functions(name: str) -> None:
+    """NumPy reads one triangle of the matrix; here both count, so that differences agree with the gradient."""
+    A = np.array([[2, 0.3, 0.1], [0.3, 3, 0.2], [0.1, 0.2, 1.5]])
+    weights = np.arange(9.0).reshape(3, 3) if name == "cholesky" else np.arange(3.0)
+
+    def f(A: Any) -> Any:
+        return nd.sum(getattr(nd, name)(A) * nd.array(weights, dtype="float64"))
+
+    x = nd.array(A, dtype="float64")
+    x.attach_grad()
+    with autograd.record():
+        y = f(x)
+    y.backward()
+    for at in np.ndindex(3, 3):
+        step = np.zeros((3, 3))
+        step[at] = 1e-6
+        ends = [float(f(nd.array(A + sign * step, dtype="float64")).asscalar()) for sign in (1, -1)]
+        np.testing.assert_allclose(x.grad.asnumpy()[at], (ends[0] - ends[1]) / 2e-6, rtol=1e-6, atol=1e-9)

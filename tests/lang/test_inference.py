@@ -108,7 +108,8 @@ def test_examples_of_operations_have_the_shapes_that_were_inferred(example: str)
     assert run is not None
     assert list(mismatches(program, {}, run, False)) == []
     inferred = Inferred(program)
-    assert list(inferred.shapes()) or example.startswith("unique") or run.outputs.keys() != {"y"}
+    unknown = example.startswith(("unique", "nonzero", "flatnonzero"))  # as many entries as the values say
+    assert list(inferred.shapes()) or unknown or run.outputs.keys() != {"y"}
 
 
 def test_no_program_is_too_strange_for_lint() -> None:
