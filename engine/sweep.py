@@ -315,8 +315,18 @@ class _Sweep:
                 self.add(end, g)
         parts.clear()
         del ends, end, g  # what the walk has passed is to go
+        self.compute()
         self.walk(floor)
+        self.compute()
         self.visited = visited
+
+    def compute(self) -> None:
+        """Compute the cotangents that wait deferred, which hold all that they are to be computed from."""
+        if STATE.fusion is not None:
+            computed = STATE.fusion.computed
+            for entry in self.bars.values():
+                g = entry[1]
+                entry[1] = list(map(computed, g)) if g.__class__ is list else computed(g)
 
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""

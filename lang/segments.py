@@ -3,8 +3,9 @@
 Rounds of a loop are recorded as ever. When what they keep would exceed its share of the budget, they
 become one node, a segment: it holds the values of the variables from before them, and its reverse rule
 runs them again, recorded, and walks through that. Where the values held grow too many, neighbours are
-joined; a segment that is run again is cut up by the same rule. So memory is bounded, and a round is
-computed again about as often as the logarithm of their number to the base 8.
+joined; a segment that is run again is cut up by the same rule. So a round is computed again about as
+often as the logarithm of their number to the base 8, and at least about so many times eight copies of
+the variables are held, however small the budget.
 """
 
 from __future__ import annotations
@@ -152,6 +153,9 @@ class Segment:
         self.parts = 1
         self.bytes = 0
 
+    def __del__(self) -> None:
+        self.budget.held -= self.bytes
+
     def __str__(self) -> str:
         return f"rounds {self.at + 1} to {self.at + self.count} of the loop in line {self.span.line}"
 
@@ -192,7 +196,6 @@ class Segment:
         """Take in the segment before this one."""
         self.at, self.count, self.parts = first.at, first.count + self.count, first.parts + self.parts
         self.frames, self.draws = first.frames, first.draws
-        self.budget.held -= first.bytes
 
     def again(self) -> list[Any]:
         """The values at the end, recorded anew."""

@@ -134,17 +134,18 @@ def test_prints_and_limits_count_once() -> None:
     assert thin.recomputed.segments > 1
 
 
-def test_memory_stays_within_the_budget() -> None:
-    made = compile("for k in range(200):\n    x = tanh(x) + 0.1 * x\nsum(x)")
-    budget = 4_000_000
+@pytest.mark.parametrize(("size", "count"), [(20_000, 200), (263_000, 100)])  # operations on the larger wait
+def test_memory_stays_within_the_budget(size: int, count: int) -> None:
+    made = compile(f"for k in range({count}):\n    x = tanh(x) + 0.1 * x\nsum(x)")
+    budget = count * size
     peaks = []
     for more in ({}, {"memory": budget}):
         gc.collect()
         tracemalloc.start()
-        thin = made.run({"x": np.linspace(0, 1, 20_000)}, grad=["x"], **more)
+        thin = made.run({"x": np.linspace(0, 1, size)}, grad=["x"], **more)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[0] > 30_000_000
-    assert peaks[1] < 2 * budget
+    assert peaks[0] > 2 * budget
+    assert peaks[1] < 2.5 * budget
     rounds = thin.recomputed.rounds
-    assert 150 < rounds < 200 * 4  # each at most about as often as the loop's length has digits
+    assert 0.75 * count < rounds < 4 * count  # each at most about as often as the loop's length has digits
