@@ -355,10 +355,11 @@ def test_help_is_plain_in_a_pipe_and_ends_with_examples(ndgrad: Run, arguments: 
 
 
 @pytest.mark.parametrize("name", ["run", "eval", "explain", "fmt"])
-def test_the_examples_of_the_help_run_as_they_stand(ndgrad: Run, shell: Shell, name: str) -> None:
+def test_the_examples_of_the_help_run_as_they_stand(ndgrad: Run, shell: Shell, tmp_path: Path, name: str) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
     text = ndgrad(name, "-h").stdout
     for example in re.findall(r"^  (ndgrad .*)$", text[text.index("Examples:") :], re.MULTILINE):
-        ran = shell(example)
+        ran = shell(example, cwd=tmp_path)
         assert (ran.returncode, ran.stderr) == (0, b""), example
 
 
