@@ -20,6 +20,7 @@ from ndgrad.frozen import Frozen
 Scalars = tuple[tuple["Expression", Fraction], ...]
 Shape = tuple[int, int]
 ONE = Fraction(1)
+ROWWISE = frozenset({"softmax", "log_softmax"})  # functions of whole rows, though the shape stays
 
 
 class Expression(Frozen):
@@ -37,7 +38,6 @@ class Atom(Expression):
     binds: int
     rows: int
     columns: int
-    symmetric: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -283,7 +283,7 @@ def transposed_chain(chain: Sequence[Expression]) -> tuple[Expression, ...]:
 
 def transposed(e: Expression) -> Expression:
     """The transpose, moved inwards as far as it goes."""
-    if e.shape == (1, 1) or isinstance(e, (Identity, Diagonal)) or (isinstance(e, Atom) and e.symmetric):
+    if e.shape == (1, 1) or isinstance(e, (Identity, Diagonal)):
         return e
     match e:
         case Transposed(of=of):
@@ -298,7 +298,7 @@ def transposed(e: Expression) -> Expression:
             return Sum(tuple(map(transposed, terms)), e.columns, e.rows)
         case Hadamard(factors=factors):
             return Hadamard(tuple((transposed(f), p) for f, p in factors))
-        case Function(name=name, of=of) if all(o.shape in (e.shape, (1, 1)) for o in of):
+        case Function(name=name, of=of) if name not in ROWWISE and all(o.shape in (e.shape, (1, 1)) for o in of):
             return Function(name, tuple(map(transposed, of)), e.columns, e.rows)
     return Transposed(e)
 

@@ -41,8 +41,8 @@ def _text(e: Expression) -> tuple[str, int]:
     match e:
         case Atom(text=said, binds=binds):
             return said, binds
-        case Ones():
-            return "1", ATOM
+        case Ones(rows=rows, columns=columns):
+            return "1ᵀ" if rows == 1 < columns else "1", ATOM
         case Identity():
             return "I", ATOM
         case Transposed(of=of):
@@ -124,6 +124,8 @@ def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], b
     alone = len(above) + len(scalars) + len(factors) + len(below) == 1
     for base, power in scalars:
         (above if power > 0 else below).append(_powered(base, abs(power), ATOM if power < 0 else PRODUCT + 1))
+    if len(factors) > 1:  # a matrix of ones is a column times a row
+        factors = tuple(part for f in factors for part in _column_times_row(f))
     chain = " @ ".join(_within(f, PRODUCT + (i > 0)) for i, f in enumerate(factors))
     said = "·".join([*above, *([chain] if chain else [])]) or "1"
     if below:
@@ -133,6 +135,10 @@ def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], b
             (said, _text(factors[0])[1]) if factors else (said, ATOM if above and not scalars else _strength(scalars))
         )
     return said, PRODUCT
+
+
+def _column_times_row(e: Expression) -> tuple[Expression, ...]:
+    return (Ones(e.rows, 1), Ones(1, e.columns)) if isinstance(e, Ones) and min(e.shape) > 1 else (e,)
 
 
 def _strength(scalars: Any) -> int:

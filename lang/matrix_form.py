@@ -106,10 +106,7 @@ class Reader:
     def atom(self, text: str, binds: int, value: Any) -> Atom:
         rows, columns = _sizes(np.shape(value))
         data = np.asarray(value, dtype=float).reshape(rows, columns)
-        symmetric = rows == columns > 1 and binds == ATOM and text not in self.moving and np.array_equal(data, data.T)
-        made = Atom(text, binds, rows, columns, bool(symmetric))
-        if symmetric:
-            self.notes[f"{text} is symmetric"] = None
+        made = Atom(text, binds, rows, columns)
         self.values[made] = data
         return made
 

@@ -210,6 +210,8 @@ def _latex_raised(above: object) -> str:
 
 def _latex_sup(base: object, above: object) -> str:
     held = _latex(base) if isinstance(base, Tree) and base.kind == "sub" else _latex_base(base)
+    if above == "T" and _is_ones(base):
+        held = r"\mathbf{1}"  # a row of ones, not a number
     return f"{held}^{{{_latex_raised(above)}}}"
 
 
@@ -337,7 +339,9 @@ def _mathml_sup(base: object, above: object) -> str:
         said = _mathml(_bare(above))
     else:
         said = _MATHML_RAISED.get(above) or f"<mn>{escape(above.replace('-', '−'))}</mn>"
-    return f"<msup>{_mathml(_alone(base))}{said}</msup>"
+    ones = isinstance(base, Tree) and _is_ones(base) and above == "T"
+    held = _mathml_factor(base) if ones else _mathml(_alone(base))  # type: ignore[arg-type]
+    return f"<msup>{held}{said}</msup>"
 
 
 def _mathml_below(below: str) -> str:

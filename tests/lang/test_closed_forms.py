@@ -26,8 +26,8 @@ BITS = np.array([0.0, 1, 1, 0, 1])
 
 FORMS: list[tuple[str, str, dict[str, Any], str]] = [
     ("x @ A @ x", "x", {"x": x, "A": A}, "(A + Aᵀ) @ x"),
-    ("x @ S @ x", "x", {"x": x, "S": S}, "2·S @ x   (S is symmetric)"),
-    ("x @ S @ x / 2 - b @ x", "x", {"x": x, "S": S, "b": b}, "S @ x - b   (S is symmetric)"),
+    ("x @ S @ x", "x", {"x": x, "S": S}, "(S + Sᵀ) @ x"),
+    ("x @ S @ x / 2 - b @ x", "x", {"x": x, "S": S, "b": b}, "(S + Sᵀ) @ x/2 - b"),
     ("x @ (A + A.T) @ x", "x", {"x": x, "A": A}, "2·(A + Aᵀ) @ x"),
     ("norm(X @ w - y) ** 2", "w", {"X": X, "w": w, "y": y}, "2·Xᵀ @ (X @ w - y)"),
     ("r = X @ w - y\nloss = mean(r ** 2)", "w", {"X": X, "w": w, "y": y}, "2·Xᵀ @ (X @ w - y)/5"),
@@ -69,6 +69,18 @@ FORMS: list[tuple[str, str, dict[str, Any], str]] = [
     ("outer(x, w) @ b", "x", {"x": x, "w": w, "b": b}, "(bᵀ @ w)·1   (1 is a vector of ones)"),
     ("sum(split(x, 3)[1]) + sum(x)", "x", {"x": x}, "1 + mask   (mask has 1 at the entries that are read, else 0)"),
     ("sum(x[[1, 1]])", "x", {"x": x}, "counts   (counts says how often each entry is read)"),
+    (
+        "y = exp(Z - b)\nsum(y @ a)",
+        "Z",
+        {"Z": Z, "b": b, "a": a},
+        "exp(Z - 1 @ bᵀ) @ diag(a)   (1 is a vector of ones)",
+    ),
+    (
+        "y = Z @ W + a[:2]\nsum(y * y)",
+        "Z",
+        {"Z": Z, "W": W, "a": a},
+        "2·(Z @ W + 1 @ a[:2]ᵀ) @ Wᵀ   (1 is a vector of ones)",
+    ),
     ("X @ w + k", "k", {"X": X, "w": w, "k": 2.0}, "5"),
 ]
 
