@@ -8,17 +8,14 @@ The SVG names only fonts that systems have, and links to nothing.
 from __future__ import annotations
 
 import io
-import re
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
-
-import ndgrad
-from ndgrad.cli.explaining import lines_of
-from ndgrad.cli.streams import STYLES
-from ndgrad.cli.writing.table import draw
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "chain.svg"
@@ -55,32 +52,25 @@ FORMAT = """\
 </g>
 </svg>
 """
-RICH_STYLES = {"1": "bold", "2": "dim", "1;36": "bold cyan", "36": "cyan", "1;33": "bold yellow"}
+WIDTH = 84
 
 
-def styled(text: str, role: str) -> str:
-    """Rich markup for a role, in the place of the terminal's own codes."""
-    return f"\0{RICH_STYLES[STYLES[role]]}\1{text}\2"
-
-
-def as_text(line: str) -> Text:
-    """A line with the marks of `styled` as rich text."""
-    made = Text()
-    for style, marked, bare in re.findall("\0(.*?)\1(.*?)\2|([^\0]+)", line):
-        made.append(marked or bare, style or None)
-    return made
+def shown(line: str) -> str:
+    """What a command writes to a terminal, with its colours."""
+    command = [sys.executable, "-m", "ndgrad", *line.split()[1:], *(["--format", "table"] if " run " in line else [])]
+    colours = {"FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "PYTHONIOENCODING": "utf-8"}
+    ran = subprocess.run(command, cwd=ROOT, env=os.environ | colours, capture_output=True, check=True)
+    return ran.stdout.decode("utf-8").rstrip("\n")
 
 
 def main() -> None:
-    program = ndgrad.load(ROOT / "samples" / "chain.nd")
-    result = program.run(grad=["x"], trace=True)
-    console = Console(record=True, width=84, file=io.StringIO(), force_terminal=True, highlight=False, markup=False)
-    console.print(Text.assemble(("$ ", "green"), ("ndgrad run samples/chain.nd --grad x", "bold")))
-    draw(result, console, None)
-    console.print()
-    console.print(Text.assemble(("$ ", "green"), ("ndgrad explain samples/chain.nd --grad x", "bold")))
-    for line in lines_of(result.derivation("x"), styled):
-        console.print(as_text(line), soft_wrap=True)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False, markup=False)
+    for number, line in enumerate(("ndgrad run samples/chain.nd --grad x", "ndgrad explain samples/chain.nd --grad x")):
+        if number:
+            console.print()
+        console.print(Text.assemble(("$ ", "green"), (line, "bold")))
+        console.print(Text.from_ansi(shown(line)), soft_wrap=True)
+    console.print()  # room below
     PICTURE.parent.mkdir(exist_ok=True)
     picture = console.export_svg(theme=THEME, code_format=FORMAT, unique_id="ndgrad")
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", ""), "the picture links to the network"
