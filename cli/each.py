@@ -29,15 +29,25 @@ Answer = tuple[str | bytes, str, bool]  # what goes to standard output, to stand
 
 
 def run_each(job: Job, name: str, workers: int, format: str | None, output: str | None) -> None:
-    """Run the job for every record of its input `name`; exit code 1 if any failed. Stops on wrong usage."""
+    """Run the job for every record of its input `name`; exit code 1 if any failed. Stops on wrong usage.
+
+    What is wrong whatever the record holds (E201, E205, E7xx) is raised, as of one run.
+    """
+    from ndgrad.lang.checker import unknown
+    from ndgrad.lang.problems import raised
+
     text = dict(job.inputs).get(name)
     if text is None:
         known = ", ".join(other for other, _ in job.inputs)
+        if "," in name:
+            problems.usage(f"--each {name}: it takes one input; bind the others once, each with -i NAME=VALUE")
         problems.usage(f"--each {name}: bind it with -i {name}=…; {f'bound are {known}' if known else 'nothing is'}")
     kind = _kind(format, output)
     guard(output, job.files())
     rest = job.without(name)
     program = rest.loaded(name)
+    if missing := unknown(program.checked, {name, *dict(job.inputs)}):
+        raise raised(missing)
     runner = Runner(rest, program, name, kind)
     place = Place(output)
     kept: list[Any] = []
@@ -105,6 +115,8 @@ class Runner:
                 raise record
             made = self.program.run({**self.inputs, self.name: record}, **self.arguments)
         except Error as error:
+            if number == 1 and self.is_of_all(error):
+                raise
             said = f"record {number}: {render(error.diagnostics)}\n"
             return self._line({"record": number, "error": as_json(error.diagnostics[0])}), said, False
         # What holds for the program is said once; nan, of the first record that gives it.
@@ -118,6 +130,15 @@ class Runner:
         from ndgrad.cli.writing.json_result import as_object
 
         return self._line({"record": number, **as_object(made, self.program_name)}), warned, True
+
+    def is_of_all(self, error: Error) -> bool:
+        """Whether the options are wrong, or a device missing, whatever a record holds."""
+        if error.code != "E205":
+            return error.code[:2] == "E7"
+        # A variable of the program may get its value on the way that other records take.
+        of = (self.arguments["of"] or "").partition("[")[0]
+        named = {of, *(other.partition("[")[0] for other in self.arguments.get("heads", ()))}
+        return not named & set(self.program.checked.globals)
 
     def _line(self, found: dict[str, Any]) -> str | bytes:
         import json

@@ -143,7 +143,7 @@ Dtype = Annotated[
     typer.Option(
         "--dtype",
         metavar="float32|float64",
-        help="What floats are computed in; files keep theirs.",
+        help="What floats are computed in, those of files too.",
         rich_help_panel=FILES,
         show_default=False,
     ),

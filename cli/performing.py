@@ -48,6 +48,9 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
         NOTHING_MORE if more == NOTHING_MORE else more,
         _device(given["device"]),
     )
+    if (job.head is not None or more.heads) and not (job.grad or more.hess or more.hvp):
+        option = "--head" if job.head is not None else "--head-of"
+        problems.usage(f"{option} is the adjoint that a gradient begins from: it goes with --grad, --hess or --hvp")
     if given["jobs"] is not None and given["each"] is None:
         problems.usage("--jobs is for --each: there is one run")
     if given["each"] is not None:

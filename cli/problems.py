@@ -17,6 +17,11 @@ def usage(message: str) -> NoReturn:
     raise typer.TyperException(message)
 
 
+def disagree(format: str, output: str | None, told: str) -> NoReturn:
+    """Stop where --format asks for one thing, and the name of the file says another."""
+    usage(f"--format {format} and -o {output} disagree: the name says {told}; leave out --format, or name it otherwise")
+
+
 def _at(span: Span | None, remark: str = "") -> tuple[Label, ...]:
     return () if span is None else (Label(span, remark),)
 

@@ -69,14 +69,16 @@ class Explained(Frozen):
 
 def chosen(name: str | None, output: str | None) -> str:
     """The format to write: the one asked for, else by the file's name, else text. Stops on wrong usage."""
-    if name is not None:
-        return name
     if output in (None, "-"):
-        return "text"
+        return name or "text"
     suffix = os.path.splitext(output or "")[1].lower()
     for format, _, suffixes in FORMATS:
         if suffix in suffixes:
-            return format
+            if name not in (None, format) and suffix != ".txt":  # which takes any text
+                problems.disagree(name or "", output, format)
+            return name or format
+    if name is not None:
+        return name
     known = ", ".join(suffixes[0] for _, _, suffixes in FORMATS)
     return problems.usage(f"-o {output}: the name says no format to write; name it {known}, or add --format")
 

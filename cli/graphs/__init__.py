@@ -21,9 +21,13 @@ LONGEST = 44  # characters of a line in a box
 
 def chosen(format: str | None, output: str | None) -> str:
     """The format asked for, else the one that the file's name tells, else a tree. Stops on wrong usage."""
-    if format is not None or output in (None, "-"):
+    if output in (None, "-"):
         return format or "tree"
     found = SUFFIXES.get(os.path.splitext(output or "")[1].lower())
+    if format is not None:
+        if found not in (None, "tree", format):  # a .txt takes any text
+            problems.disagree(format, output, found or "")
+        return format
     if found is None:
         known = ", ".join(SUFFIXES)
         problems.usage(f"-o {output}: the name says no format to write; name it {known}, or add --format")

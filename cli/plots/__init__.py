@@ -150,8 +150,11 @@ def limits(values: Any, *more: float, room: float = 0.06) -> tuple[float, float]
 def chosen(format: str | None, output: str | None) -> str:
     """The format asked for, or told by the file's name. Stops on wrong usage."""
     to_stdout = output in (None, "-")
+    told = "" if to_stdout else os.path.splitext(output or "")[1].lower().removeprefix(".")
+    if format and told in FORMATS and told != format:
+        problems.disagree(format, output, told)
     if format is None and not to_stdout:
-        format = os.path.splitext(output or "")[1].lower().removeprefix(".")
+        format = told
         if format not in FORMATS:
             problems.usage(f"-o {output}: the name says no format to draw; name it .svg, .png or .pdf")
     if format in ("png", "pdf") and to_stdout and sys.stdout.isatty():

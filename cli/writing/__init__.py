@@ -37,6 +37,9 @@ def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
     """
     to_stdout = output in (None, "-")
     format = None if name is None else named(name)
+    told = None if format is None or to_stdout else of_path(output or "")
+    if format is not None and told is not None and not _takes(told, format):
+        problems.disagree(format.name, output, told.name)
     if format is None and not to_stdout:
         format = of_path(output or "")
         if format is None or not format.write:
@@ -49,6 +52,13 @@ def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
     if format.holds == "one" and format.binary and not to_stdout and arrays > 1:
         problems.usage(f"a {format.suffixes[0]} file holds one array; ask for one gradient, or write .npz or .json")
     return format
+
+
+def _takes(told: Format, format: Format) -> bool:
+    """Whether a file whose name tells one format may hold another: a .txt any text, .jsonl JSON in one line."""
+    if told.name == "plain":
+        return not format.binary
+    return told is format or (told.name == "jsonl" and format.name == "json")
 
 
 def write(report: Report, format: Format, place: Place) -> None:

@@ -378,11 +378,69 @@ def test_each_reports_what_is_no_record(said: Said, tmp_path: Path) -> None:
     assert "error[E602]" in said("eval", "x", "--each", "x", "-i", f"x={tmp_path}/y.npy")[2]
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--grad", "q"], "E205"), (["--of", "q"], "E205"), (["--grad", "x", "--jac", "q"], "E205")],
+)
+def test_of_each_what_is_wrong_with_every_record_is_said_once(
+    jobs: str, arguments: list[str], code: str, said: Said
+) -> None:
+    code_of_exit, out, err = said("eval", "x ** 2", "--each", "x", "-i", "x=[1, 2, 3]", *arguments, "--jobs", jobs)
+    assert (code_of_exit, out, err.count("error[")) == (1, "", 1)
+    assert err.startswith(f"error[{code}]: ")
+
+
+def test_of_each_a_variable_may_have_its_value_for_some_records_only(said: Said) -> None:
+    program = "if x > 1: t = x\ny = x ** 2"
+    code, out, err = said("eval", program, "--each", "x", "-i", "x=[1, 2]", "--grad", "x", "--of", "t")
+    assert (code, err.count("record 1: error[E205]")) == (1, 1)
+    assert [json.loads(line).get("grads") for line in out.splitlines()] == [None, {"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("command", "format", "name"),
+    [
+        (("eval", "x"), "json", "y.jsonl"),
+        (("eval", "x"), "csv", "y.txt"),
+        (("eval", "x"), "json", "y.dat"),
+        (("explain", "FILE", "--grad", "x"), "markdown", "y.txt"),
+        (("graph", "FILE"), "dot", "y.txt"),
+    ],
+)
+def test_a_text_may_go_into_files_that_take_any(
+    command: tuple[str, ...], format: str, name: str, said: Said, tmp_path: Path
+) -> None:
+    (tmp_path / "f.nd").write_text("input x\ny = x ** 2")
+    line = [str(tmp_path / "f.nd") if part == "FILE" else part for part in command]
+    assert said(*line, "-i", "x=2", "--format", format, "-o", str(tmp_path / name)) == (0, "", "")
+    assert (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "format", "name", "told"),
+    [
+        (["explain", "f.nd", "--grad", "x"], "text", "y.html", "html"),
+        (["graph", "f.nd"], "dot", "y.svg", "svg"),
+        (["plot", "f.nd", "--over", "x=0:1"], "png", "y.svg", "svg"),
+        (["minimize", "f.nd", "--over", "x"], "csv", "y.json", "json"),
+    ],
+)
+def test_a_format_and_a_name_that_says_another_are_wrong_usage(
+    command: list[str], format: str, name: str, told: str, said: Said
+) -> None:
+    code, out, err = said(*command, "--format", format, "-o", name)
+    assert (code, out) == (2, "")
+    assert f"--format {format} and -o {name} disagree: the name says {told}" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--each", "z", "-i", "x=1"], "--each z: bind it with -i z=…; bound are x"),
         (["--each", "x"], "--each x: bind it with -i x=…; nothing is"),
+        (["--each", "x,y", "-i", "x=[1]"],
+         "--each x,y: it takes one input; bind the others once, each with -i NAME=VALUE"),
         (["--each", "x", "-i", "x=[1]", "--format", "csv"], "--each writes json or npy, not csv"),
         (["--each", "x", "-i", "x=[1]", "--watch"], "--watch and --each do not go together"),
         (["--each", "x", "-i", "x=[1]", "--precision", "3"], "--precision and --each do not go together"),
@@ -394,6 +452,14 @@ def test_each_reports_what_is_no_record(said: Said, tmp_path: Path) -> None:
         (["-i", "x=1", "--jvp", "x"], "--jvp x: a direction is given as NAME=VALUE"),
         (["-i", "x=1", "--head-of", "y=1", "--head-of", "y=2"], "--head-of y=… is given twice"),
         (["-i", "x=1", "--jac", ","], "--jac needs a name"),
+        (["-i", "x=1", "--head", "3", "--jac", "x"],
+         "--head is the adjoint that a gradient begins from: it goes with --grad, --hess or --hvp"),
+        (["-i", "x=1", "--head-of", "x=3"],
+         "--head-of is the adjoint that a gradient begins from: it goes with --grad, --hess or --hvp"),
+        (["-i", "x=1", "--format", "table", "-o", "y.npy"],
+         "--format table and -o y.npy disagree: the name says npy; leave out --format, or name it otherwise"),
+        (["-i", "x=[1]", "--each", "x", "--format", "npy", "-o", "y.jsonl"],
+         "--format npy and -o y.jsonl disagree: the name says jsonl; leave out --format, or name it otherwise"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_go_together_are_said(arguments: list[str], expected: str, said: Said) -> None:
