@@ -60,6 +60,8 @@ def has_ones(e: Expression) -> bool:
             return any(map(has_ones, several_))
         case Hadamard(factors=powers):
             return any(has_ones(base) for base, _ in powers)
+        case Diagonal(of=of) | Transposed(of=of) | Inverse(of=of):
+            return has_ones(of)
     return False
 
 

@@ -21,7 +21,7 @@ from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import Gap, repeats, shown
 from ndgrad.lang.mathematics import SUPERSCRIPTS
-from ndgrad.lang.notation import Term, gradient_name, parenthesised, ratio, superscript
+from ndgrad.lang.notation import Term, gradient_name, in_full, parenthesised, ratio, superscript
 from ndgrad.lang.recorded import Terms
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import sweep
@@ -239,7 +239,7 @@ class _Story(Terms):
     def written(self, share: Term) -> str:
         """A share of an adjoint, with the adjoint in it, as the layout has it."""
         if self.layout == "denominator":
-            return str(share)
+            return str(in_full(share))
         from ndgrad.lang.closed_form import turned
 
         return turned(share)
@@ -293,7 +293,7 @@ class _Story(Terms):
         if self.layout == "numerator":
             return f"{left} = {self.product() or MULTIPLIED}"
         nested = self.nested()
-        right = self.product() or (" " * (LONGEST_CHAIN + 1) if nested is None else str(nested))
+        right = self.product() or (" " * (LONGEST_CHAIN + 1) if nested is None else str(in_full(nested)))
         from ndgrad.lang.closed_form import unreadable
 
         if len(right) <= LONGEST_CHAIN and not unreadable(right):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.lang import algebra
+from ndgrad.lang import algebra, notation
 from ndgrad.lang.algebra import ONE, Atom, Diagonal, Expression, Function, Hadamard, Identity, Ones, Shape
 from ndgrad.lang.algebra_text import text
 from ndgrad.lang.algebra_values import atoms, value_of
@@ -184,6 +184,8 @@ class Reader:
                 return self.entries(args[1], top, symbols, column)
             if name == "where" and not np.asarray(args[0].value).any():
                 return self.entries(args[2], top, symbols, column)
+            if name == "reshape" and top.ndim == 2 and notation.is_column(notation.unspread(term)):
+                return self.entries(args[0], top, symbols, True)
             if name in _KNOWN or (op.elementwise and len(args) == 1 and not op.statics):
                 return self.symbol(name, args[0], top, symbols, column)
         e = self.opaque(term) if term is top else self.read(term)
@@ -326,6 +328,8 @@ class Reader:
 
     def read_reshape(self, term: Term) -> Expression | None:
         inner = term.args[0]
+        if term.ndim == 2 and notation.is_column(notation.unspread(term)):
+            return algebra.spread(self.read(inner), _shape(term), is_row=False)
         sizes = [n for n in term.shape if n != 1]
         if sizes != [n for n in inner.shape if n != 1] or len(sizes) > 1:
             return self.read(inner) if term.shape == inner.shape else None

@@ -177,6 +177,7 @@ SYMBOLIC: Any = SymbolicNamespace()
 
 # Operations that notation leaves out: they only repeat or retype what is there.
 _OPPOSITE = {"add": "-", "subtract": "+"}
+_AS_WRITTEN = frozenset({"matmul", "reshape", "broadcast_to"})  # these say themselves what shapes they are written for
 _UNWRITTEN = frozenset({"broadcast_to", "positive", "astype", "float"})
 
 
@@ -216,6 +217,108 @@ def _same_but_for_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return [n for n in a if n != 1] == [n for n in b if n != 1]
 
 
+def reshaped(term: Term, value: Any) -> Term | None:
+    """`term` in the shape of `value`, as short as can be; None where it takes more than axes of size 1.
+
+    Axes that broadcasting adds in front need no sign; others are written: s[:, None], which is moved inwards past
+    numbers and functions of every entry.
+    """
+    shape = np.shape(value)
+    if term.number is not None:
+        return _number(term.number, value)
+    said = written_shape(term)
+    if shape[len(shape) - len(said) :] == said and all(n == 1 for n in shape[: len(shape) - len(said)]):
+        return _valued(term, value)
+    if not _same_but_for_ones(said, shape):
+        return None
+    if _is(term, "reshape") and _same_but_for_ones(written_shape(term.args[0]), shape):
+        return reshaped(term.args[0], value)
+    op = term.op
+    single = [t for t in term.args if t.number is None]
+    if op is not None and op.elementwise and len(single) == 1 and term.shape == single[0].shape:
+        args = tuple(t if t.number is not None else reshaped(t, np.reshape(t.value, shape)) for t in term.args)
+        return Term(value, op=op, args=args, statics=term.statics)
+    return Term(value, op=REGISTRY["reshape"], args=(term,), statics=(shape,))
+
+
+def _key_between(before: tuple[int, ...], after: tuple[int, ...]) -> str:
+    """The key that takes an array from one shape to another that has more axes of size 1, or fewer; else ""."""
+    if not _same_but_for_ones(before, after):
+        return ""
+    places: list[str] = []
+    old, new = list(before), list(after)
+    while old or new:
+        if old and new and old[0] == new[0]:
+            places.append(":")
+            old.pop(0)
+            new.pop(0)
+        elif new and new[0] == 1:
+            places.append("None")
+            new.pop(0)
+        else:
+            places.append("0")
+            old.pop(0)
+    while places and places[-1] == ":":
+        places.pop()
+    return ", ".join(places)
+
+
+def is_column(term: Term) -> bool:
+    """Whether a term is a vector written as a column: v[:, None]."""
+    return _is(term, "reshape") and term.args[0].ndim == 1 and term.shape == (*term.args[0].shape, 1)
+
+
+def unspread(term: Term) -> Term:
+    """The term before its value was broadcast."""
+    return term if term.natural is None else Term(term.natural, term.name, term.op, term.args, term.statics)
+
+
+def _as_vector(term: Term) -> Term | None:
+    """The vector that a column is made of; None where it is made of a matrix."""
+    if is_column(term):
+        return term.args[0]
+    op = term.op
+    if op is None or not op.elementwise or term.ndim != 2:
+        return None
+    args = [t if t.number is not None else _as_vector(t) for t in term.args]
+    if None in args:
+        return None
+    return Term(np.reshape(term.value, -1), op=op, args=tuple(args), statics=term.statics)
+
+
+def written_shape(term: Term) -> tuple[int, ...]:
+    """The shape that a term has as it is written, before it is broadcast to its value."""
+    if term.number is not None:
+        return ()
+    whole = term.value if term.natural is None else term.natural
+    if isinstance(whole, tuple):  # an operation with several results
+        return ()
+    natural = np.shape(whole)
+    op = term.op
+    if op is None or not term.args or op.variadic:
+        return natural
+    if not op.elementwise and op.name != "matmul":
+        return natural
+    if _column_and_row(term) is not None:
+        return natural
+    try:
+        if op.elementwise:
+            return np.broadcast_shapes(*map(written_shape, term.args))
+        a, b = (t.shape if t.number is not None else written_shape(t) for t in term.args)
+        stack = np.broadcast_shapes(a[:-2], b[:-2])
+        return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+    except ValueError:
+        return natural
+
+
+def in_full(term: Term) -> Term:
+    """The term in the shape of its value, where it is written in a smaller one; a number stands for every entry."""
+    said = written_shape(term)
+    if said in ((), term.shape):
+        return term
+    return Term(term.value, op=REGISTRY["broadcast_to"], args=(term,), statics=(term.shape,))
+
+
 def _undoes(statics: tuple[Any, ...], inner: Term) -> bool:
     """Whether a transpose brings the axes back to where they were before `inner`, a transpose too."""
     last = range(inner.ndim)[::-1]
@@ -233,8 +336,13 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name == "sum" and _is(terms[0], "negative"):
         inside = Term(-value, op=REGISTRY["sum"], args=terms[0].args, statics=statics)
         return noted("negative", (inside,), value)
-    if name == "reshape" and _same_but_for_ones(terms[0].shape, np.shape(value)):
-        return _valued(terms[0], value)
+    if name == "reshape":
+        return reshaped(terms[0], value)
+    if name in ("matmul", "solve") and terms[0].ndim == 2 and is_column(terms[1]):
+        inside = terms[1].args[0]  # A @ v[:, None] is (A @ v)[:, None]
+        return reshaped(noted(name, (terms[0], inside), np.reshape(value, np.shape(value)[:1]), statics), value)
+    if name == "sum" and numbers[0] is not None and np.size(value):
+        return _number(np.ravel(value)[0].item(), value)
     if name in ("transpose", "index") and numbers[0] is not None:
         return _number(numbers[0], value)
     if name in ("sum", "scatter", "scattered") and numbers[0] == 0:
@@ -349,7 +457,15 @@ def text_of(term: Term) -> tuple[str, int]:
         return base + superscript(int(term.args[1].number)), op.precedence
     outer = _column_and_row(term)
     if outer is not None:
-        return f"{parenthesised(outer[0], op.precedence)} @ {parenthesised(outer[1], ATOM)}ᵀ", op.precedence
+        column, row = outer
+        left = parenthesised(_as_vector(column) or column, op.precedence)
+        return f"{left} @ {parenthesised(row, ATOM)}{'ᵀ' if len(written_shape(row)) == 1 else ''}", op.precedence
+    if op.name == "reshape":
+        key = _key_between(written_shape(term.args[0]), written_shape(term))
+        if key:
+            return f"{parenthesised(term.args[0], ATOM)}[{key}]", ATOM
+    if op.name == "transpose" and is_column(term.args[0]):
+        return parenthesised(term.args[0].args[0], ATOM) + "ᵀ", ATOM  # a vector with ᵀ is a row
     statics = {
         name: _shown_key(value) if name == "key" else _shown_static(value)
         for name, value in zip(op.statics, term.statics, strict=False)
@@ -367,6 +483,15 @@ def text_of(term: Term) -> tuple[str, int]:
             postfix = binds >= ATOM and written.startswith(f"{{{name}}}")  # x⁻¹, x[key]
             enclosed = binds >= ATOM and not postfix
             raised = f"{{{name}}}⁻¹" in written
+            if (
+                op.name == "matmul"
+                and i == 0
+                and term.args[1].shape[:-1] == (1,)
+                and len(written_shape(term.args[1])) == 2
+            ):
+                arg = _as_vector(arg) or arg  # a vector before a row is a column
+            elif not (op.elementwise or isinstance(arg.value, tuple)) and op.name not in _AS_WRITTEN:
+                arg = in_full(arg)
             operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, ATOM if raised else binds + strict)
     if op.precedence == PRODUCT and (operands.get("b", "").startswith("-") or _would_be_taken_apart(term)):
         operands["b"] = f"({operands['b']})"
@@ -510,8 +635,12 @@ def applied(
         return _valued(operands[0], value)
     if op.name == "reshape" and operands[0].number is not None:
         return _number(operands[0].number, value)
-    if op.name == "reshape" and not operands[0].name and _same_but_for_ones(operands[0].shape, np.shape(value)):
-        return _valued(operands[0], value)  # rules of derivatives make rows and columns of vectors
+    if (
+        op.name == "reshape"
+        and (derived or not operands[0].name)
+        and _same_but_for_ones(operands[0].shape, np.shape(value))
+    ):
+        return reshaped(operands[0], value) or Term(value, op=op, args=operands, statics=statics)
     simpler = _simpler(op.name, operands, value, statics) if derived and not op.variadic else None
     if simpler is not None:
         return simpler
