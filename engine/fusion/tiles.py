@@ -25,7 +25,7 @@ from ndgrad.fusion.schedule import Instruction, Pass, Plan, identity
 Array = np.ndarray[Any, Any]
 SMALLEST, LARGEST = 4096, 65536  # entries of a tile
 SLOTS = 1 << 18  # entries of a reduction's partial results that may wait to be put together
-ALONE = 1 << 17  # entries for each thread: with fewer, starting it takes longer than it saves
+ALONE = 1 << 20  # entries times operations for each thread: with fewer, starting it takes longer than it saves
 
 
 def _cache() -> int:
@@ -63,7 +63,7 @@ class _Walk:
         self.inputs, self.stores, self.axes, self.shape = _merged(work, stores)
         each = sum(d.itemsize for d in plan.registers) or 8
         most = min(LARGEST, max(SMALLEST, CACHE * 3 // 4 // (each + 16) // 1024 * 1024))
-        self.threads = min(pool.threads(), entries // ALONE + 1)
+        self.threads = min(pool.threads(), entries * max(1, len(plan.code)) // ALONE + 1)
         self.cut(most)
         COUNTS.passes += 1
         COUNTS.tiles += self.tiles
