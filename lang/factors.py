@@ -117,7 +117,14 @@ def cancelled(question: Question, share: float) -> Iterator[Reason]:
     if _cancel(terms):
         yield cancelling(question, terms)
         return
-    for node in way.steps if abs(share) * CANCELLED > 1 else ():
+    if abs(share) * CANCELLED > 1:
+        yield from _inner(question)
+
+
+def _inner(question: Question) -> Iterator[Reason]:
+    """The first sum whose parts move against each other, if there is one."""
+    way = question.way
+    for node in way.steps:
         if node.op is None or node.op.name not in ("sum", "mean"):
             continue
         (parent,) = node.parents
@@ -140,6 +147,11 @@ def cancelling(question: Question, terms: Any) -> Reason:
     of = question.kept.of
     if not up and not down:
         return question.about("vanished", f"the head times the change of `{of}` is too small for a number")
+    if not (up and down):  # the one sweep rounds to 0, the other only nearly
+        for reason in _inner(question):
+            return reason
+        text = f"`{of}` moves by {word(up or down)}, which is zero up to rounding: the parts that it is made of cancel"
+        return question.about("cancels", text)
     text = f"the entries of `{of}` move by {word(up)} and {word(down)} in all, which cancels"
     hint = "a head that weighs them differently: --head, or --of for one of them"
     return question.about("cancels", text, cure=hint)

@@ -42,6 +42,22 @@ ZEROS: dict[str, tuple[str, tuple[int, ...], str, int, str, tuple[str, float] | 
     "stationary": ("input x = 0\nz = x ** 2\n", (), "stationary", 2, "its derivative is 0", ("x", 0)),
     "saturated": ("input x = 900\nz = sigmoid(-x)\n", (), "saturated", 2, "`sigmoid` is saturated", ("-x", -900)),
     "cancelled": ("input x = 3\nz = x * 2 - 2 * x\n", (), "cancels", 2, "it moves by 2 and -2, which", None),
+    "cancelled but for rounding": (
+        "input x = [1, 2, 3]\nz = sum(x - mean(x))\n",
+        (0,),
+        "cancels",
+        2,
+        "0.666667 and -",
+        None,
+    ),
+    "cancelled up to rounding": (
+        "input x = 1\nz = (x * 0.7 + x * 0.2) - (x * 0.1 + x * 0.8)\n",
+        (),
+        "cancels",
+        2,
+        "`z` moves by -1.11022e-16, which is zero up to rounding",
+        None,
+    ),
     "cancelled in a sum": ("input x = [1, 2]\nz = sum(x[0] * [1, -1])\n", (0,), "cancels", 2, "what is summed", None),
     "too small": ("input x = 1e-200\nz = x ** 3\n", (), "vanished", 2, "its derivative is too small", ("x", 1e-200)),
     "vanishing": (
