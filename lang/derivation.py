@@ -6,7 +6,6 @@ and its derivative comes from the operations' own rules, run over terms (`ndgrad
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
@@ -19,10 +18,11 @@ from ndgrad.lang.derivation_data import BackwardStep as BackwardStep
 from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
-from ndgrad.lang.folding import Gap, repeats, shown
+from ndgrad.lang.folding import ENDS, FEWEST, Gap, Rounds, repeats, shown
 from ndgrad.lang.mathematics import SUPERSCRIPTS
 from ndgrad.lang.notation import Term, gradient_name, in_full, parenthesised, ratio, superscript
 from ndgrad.lang.recorded import Terms
+from ndgrad.lang.rules import Factors, Name, Plain, growth, indexed, multiplied, name_of, renamed
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import sweep
 from ndgrad.tape import Node
@@ -142,14 +142,16 @@ class _Story(Terms):
         layout: Layout,
     ) -> None:
         super().__init__(bindings, variable, wrt, output, of)
-        if of == self.named[variable.id] != self.named[output.id]:
+        if of != self.named[output.id] and any(self.named[node.id] == of for node in self.steps):
             self.of = of = self.named[output.id]  # b₃₀ by b, where the last value has the name of the first
         self.layout = layout
+        self.given = bindings
         self.headed = bool(np.any(head != 1))
         ones = Term(np.ones(output.shape), number=1)
         self.head = Term(np.array(head), name="head") if self.headed else ones
         self.known_as = next((b for b in reversed(bindings) if b.name == of and self.is_output(b.value)), None)
-        self.loops = repeats([self.kind_of(i) for i in range(len(self.steps))])
+        self.grown: dict[int, tuple[int, ...]] = {}  # for loops of one step, by where they begin
+        self.loops = [self.looked_at(loop) for loop in repeats([self.kind_of(i) for i in range(len(self.steps))])]
         self.shown = shown(len(self.steps), self.loops, opened, unroll)
         self.whole = not any(isinstance(part, Gap) for part in self.shown)
 
@@ -160,6 +162,37 @@ class _Story(Terms):
         span = binding.span if binding is not None else node.span
         before = self.places[i - 1] if i else 0
         return (node.id,) if span is None or node.op is None else (span.start, span.end, self.places[i] - before)
+
+    def looked_at(self, loop: Rounds) -> Rounds:
+        """A loop that begins with the round from which on all are alike, if they are, save for the last.
+
+        What a loop begins with is often no value of the loop: the rounds that still have it to do with are shown.
+        """
+        for first in range(loop.count - FEWEST + 1)[:ENDS]:
+            start = loop.start + first * loop.period
+            inner = range(start + loop.period, loop.stop - loop.period, loop.period)
+            places = range(loop.period)
+            found = [growth(self.spelling(self.steps[i + place]) for i in inner) for place in places]
+            if None not in found:
+                if loop.period == 1:
+                    self.grown[start] = found[0] or ()
+                return Rounds(start, loop.period, loop.count - first)
+        return Rounds(loop.start, loop.period, loop.count, alike=False)
+
+    def spelling(self, top: Node) -> list[Any]:
+        """What a step does, its own name first: operations, the names and numbers that these are applied to."""
+        inner = self.between(top)
+        places = {node.id: i for i, node in enumerate(inner)}
+        made: list[Any] = [name_of(self.named[top.id])]
+        for node in inner:
+            made += [node.shape, Plain(node.op if node.op is not None else node.value), Plain(node.statics)]
+            for parent, operand in zip(node.parents, node.operands, strict=True):
+                if parent is None:
+                    name = self.constants.get(id(operand))
+                    made.append(name_of(name) if name else Plain(operand))
+                else:
+                    made.append(places[parent.id] if parent.id in places else name_of(self.named[parent.id]))
+        return made
 
     # The steps
 
@@ -198,14 +231,35 @@ class _Story(Terms):
             found, _ = sweep([(self.output, np.array(head))], list(wanted.values()))
             adjoints = {number: np.asarray(plain(bar)) for number, (_, bar) in found.items()}
         made: list[BackwardStep | Gap] = []
+        at = len(self.steps)
         for part in reversed(self.shown):
             if isinstance(part, Gap):
-                made.append(part)
+                at -= part.steps
+                made.append(Gap(part.steps, part.rounds, self.rules(part, at), part.alike))
                 continue
+            at = part
             node = self.steps[part]
             if node.id in adjoints and node.op is not None and node.id in self.useful and node is not self.variable:
                 made += self.back(node, adjoints)
-        return _shares(self.folded(made))
+        return _shares(_folded(made))
+
+    def rules(self, gap: Gap, at: int) -> tuple[str, ...]:
+        """The local derivatives of the rounds left out from step `at` on; none where a round has several steps.
+
+        They are read off a round in the middle.
+        """
+        loop = next((loop for loop in self.loops if loop.start <= at < loop.stop), None)
+        grown = self.grown.get(loop.start) if loop is not None and gap.rounds else None
+        if grown is None:
+            return ()
+        node = self.steps[at + gap.steps // 2]
+        names = indexed(self.spelling(node), grown)
+        shares = self.shares(node, np.ones(node.shape))
+        if names is None or any(factor is None for _, _, factor in shares):
+            return ()
+        own = names[self.named[node.id]]
+        made = ((ratio("∂", own, names[self.named[parent.id]]), str(factor)) for parent, _, factor in shares)
+        return tuple(f"{left} = {renamed(factor, names)}" for left, factor in made)
 
     def back(self, node: Node, adjoints: dict[int, Any]) -> list[BackwardStep]:
         """The steps from one value to those it was made of."""
@@ -244,42 +298,12 @@ class _Story(Terms):
 
         return turned(share)
 
-    def folded(self, steps: list[BackwardStep | Gap]) -> list[BackwardStep | Gap]:
-        """Equal steps in a row as one with their number; gaps with the rule of a round, where it is one factor."""
-        made: list[BackwardStep | Gap] = []
-        last: BackwardStep | None = None  # the step before, if it was one
-        pending = 0  # rounds between it and this one
-        for i, step in enumerate(steps):
-            if isinstance(step, Gap):
-                behind = steps[i + 1] if i + 1 < len(steps) else None
-                if last is None or not isinstance(behind, BackwardStep) or step.steps != step.rounds:
-                    made.append(step)
-                    last = None
-                elif _alike(behind, last):
-                    pending = step.rounds
-                else:
-                    made.append(Gap(step.steps, step.rounds, self.rule(behind)))
-                    last = None
-                continue
-            follows = last is not None and step.span == last.span and step.span is not None
-            if last is not None and follows and (pending or step.name == last.by) and _alike(step, last):
-                last = made[-1] = last.followed(step, pending + 1)
-            else:
-                made.append(step)
-                last = step
-            pending = 0
-        return made
-
-    def rule(self, behind: BackwardStep) -> str:
-        """One round of a loop with one step as a formula: xₖ₊₁ from xₖ. "" where it is more than one factor."""
-        if not behind.factor:
-            return ""
-        return f"{ratio('∂', _numbered(behind.name, 'ₖ₊₁'), _numbered(behind.by, 'ₖ'))} = {self.general(behind)}"
-
-    def general(self, step: BackwardStep) -> str:
-        """The local derivative of a round with k for its number."""
-        text = _whole_name(step.by).sub(_numbered(step.by, "ₖ"), step.local)
-        return _whole_name(step.name).sub(_numbered(step.name, "ₖ₊₁"), text)
+    def called(self, name: Name) -> str | None:
+        """How the formulas call a value that the program gave a name; None where it gave it to none."""
+        found = next((b.value for b in self.given if (b.name, b.number) == name and isinstance(b.value, NDArray)), None)
+        if found is None:
+            return None
+        return self.constants.get(id(plain(found))) if found.node is None else self.named.get(found.node.id)
 
     # The chain rule in one line
 
@@ -320,33 +344,35 @@ class _Story(Terms):
 
     def long_product(self, backward: Sequence[BackwardStep | Gap]) -> str:
         """The product of a single path with loops on it, those as ∏; "" where it is none."""
-        parts: list[str] = ["head"] if self.headed else []
+        parts: list[tuple[str | Factors, BackwardStep | None]] = [("head", None)] if self.headed else []
         by = self.named[self.output.id]
-        steps = list(backward)
-        i = 0
-        while i < len(steps):
-            step = steps[i]
-            if isinstance(step, Gap) or step.name != by or not (step.factor or i == 0):
-                return ""
-            rounds = 1
-            last = step
-            while i + 2 < len(steps) and isinstance(gap := steps[i + 1], Gap):
-                behind = steps[i + 2]
-                if not gap.rule or not isinstance(behind, BackwardStep):
+        for i, step in enumerate(backward):
+            if isinstance(step, Gap):
+                hidden = multiplied(step.rules, by, step.rounds)
+                if hidden is None:
                     return ""
-                rounds += gap.rounds + 1
-                last = behind
-                i += 2
-            if rounds > 1:
-                parts.append(f"∏ₖ₌₁…{rounds} ({self.general(step)})")
-                by = last.by
-                i += 1
+                factors, by = hidden
+                while parts and (later := parts[-1][1]) is not None and factors.takes_later(later.name, later.local):
+                    parts.pop()
+                if not (parts and isinstance(known := parts[-1][0], Factors) and known.goes_on_with(factors)):
+                    parts.append((factors, None))
                 continue
-            if step.local != "1":
-                parts.append(step.local if step.rounds == 1 else f"{bracketed(step.local)}{superscript(step.rounds)}")
+            if step.name != by:
+                return ""
+            if np.shape(step.arriving) != np.shape(step.leaving) if step.factor else i > 0 or self.headed:
+                return ""
             by = step.by
-            i += 1
-        return " · ".join(parts) if by == self.named[self.variable.id] else ""
+            last = parts[-1][0] if parts else ""
+            single = step.rounds == 1
+            if single and isinstance(last, Factors) and last.takes_earlier(step.name, step.local, self.called):
+                continue
+            power = _as_factor(step.local) if single else f"{bracketed(step.local)}{superscript(step.rounds)}"
+            parts.append((power, step if single else None))
+        if by != self.named[self.variable.id]:
+            return ""
+        notes = dict.fromkeys(note for part, _ in parts if isinstance(part, Factors) for note in part.notes())
+        said = " · ".join(text for part, _ in parts if (text := str(part)) != "1") or "1"
+        return f"{said}   ({', '.join(notes)})" if notes else said
 
     def nested(self) -> Term | None:
         """The reverse sweep as one expression, also for steps that are no plain factors (sums, products of matrices).
@@ -427,20 +453,44 @@ def _closes(text: str) -> int:
     return next((i for i, depth in enumerate(depths) if depth == 0), -1)
 
 
-def _numbered(name: str, number: str) -> str:
-    return name.rstrip("₀₁₂₃₄₅₆₇₈₉") + number
-
-
-def _whole_name(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-
-
 def _shares(steps: list[BackwardStep | Gap]) -> list[BackwardStep | Gap]:
     """The steps with those marked that lead to the same adjoint."""
     several = Counter(step.by for step in steps if isinstance(step, BackwardStep))
     return [step if isinstance(step, Gap) or several[step.by] == 1 else step.as_share() for step in steps]
 
 
-def _alike(a: BackwardStep, b: BackwardStep) -> bool:
-    same = a.local == b.local and a.factor and b.factor
-    return same and bool(np.array_equal(a.local_value, b.local_value))
+def _folded(steps: Sequence[BackwardStep | Gap]) -> list[BackwardStep | Gap]:
+    """Equal steps in a row, each the only one back from its value, as one with their number."""
+    shares = Counter(step.name for step in steps if isinstance(step, BackwardStep))
+    made: list[BackwardStep | Gap] = []
+    for step in steps:
+        gap = made[-1] if made and isinstance(made[-1], Gap) else None
+        last = made[-1 if gap is None else -2] if len(made) > (gap is not None) else None
+        if (
+            isinstance(step, BackwardStep)
+            and isinstance(last, BackwardStep)
+            and shares[step.name] == shares[last.name] == 1
+            and _alike(last, step, gap)
+        ):
+            del made[len(made) - (1 if gap is None else 2) :]
+            made.append(last.followed(step, 1 if gap is None else gap.rounds + 1))
+        else:
+            made.append(step)
+    return made
+
+
+def _alike(later: BackwardStep, step: BackwardStep, gap: Gap | None) -> bool:
+    """Whether two steps, and the rounds between them, have the same factor, and nothing else leads to the values
+    between."""
+    if not (later.factor and step.factor and later.local == step.local and step.span == later.span is not None):
+        return False
+    if gap is None:
+        rounds, follows = 1, step.name == later.by
+    else:
+        rounds, follows = gap.rounds + 1, [rule.partition(" = ")[2] for rule in gap.rules] == [step.local]
+    value = np.asarray(step.local_value)
+    if not (follows and np.array_equal(value, later.local_value) and np.shape(step.leaving) == np.shape(later.leaving)):
+        return False
+    with np.errstate(all="ignore"):
+        left = np.asarray(later.leaving * value.astype(np.float64) ** rounds)
+    return np.allclose(left, step.leaving, rtol=1e-12 + rounds * np.finfo(left.dtype).eps, equal_nan=True)

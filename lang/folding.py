@@ -16,11 +16,15 @@ ENDS = 3  # values at either end of a long loop whose adjoints are worth keeping
 
 
 class Rounds(Frozen):
-    """Steps start … start + period·count - 1 of a record are `count` rounds of `period` steps each."""
+    """Steps start … start + period·count - 1 of a record are `count` rounds of `period` steps each.
+
+    alike   whether those between the first and the last do the same
+    """
 
     start: int
     period: int
     count: int
+    alike: bool = True
 
     @property
     def stop(self) -> int:
@@ -32,12 +36,14 @@ class Gap(Frozen):
 
     steps     how many steps
     rounds    how many whole rounds of a loop these are, 0 for steps of any kind
-    rule      what one round does, as mathematics, with k for its number; "" where that is more than one formula
+    rules     the local derivatives of each of them, with k for its number; none where these are no plain factors
+    alike     whether all of them do the same
     """
 
     steps: int
     rounds: int
-    rule: str = ""
+    rules: tuple[str, ...] = ()
+    alike: bool = True
 
 
 def repeats(keys: Sequence[Hashable]) -> list[Rounds]:
@@ -76,7 +82,7 @@ def shown(length: int, rounds: Sequence[Rounds], opened: int | None, unroll: boo
         last = -1
         for number in numbers:
             if number > last + 1:
-                made.append(Gap((number - last - 1) * loop.period, number - last - 1))
+                made.append(Gap((number - last - 1) * loop.period, number - last - 1, alike=loop.alike))
             first = loop.start + number * loop.period
             made += range(first, first + loop.period)
             last = number

@@ -72,7 +72,7 @@ def as_object(d: Derivation) -> dict[str, Any]:
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    return {"left_out": gap.steps, "rounds": gap.rounds, "rule": gap.rule or None}
+    return {"left_out": gap.steps, "rounds": gap.rounds, "alike": gap.alike, "rules": list(gap.rules)}
 
 
 def _number(span: Span | None) -> int | None:

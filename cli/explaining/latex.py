@@ -103,8 +103,8 @@ class _Article:
         return [*rows, f"&= {value}"]
 
     def gap(self, gap: Gap) -> list[str]:
-        rule = f": ${latex(gap.rule, self.axes)}$" if gap.rule else ""
-        return [rf"\paragraph{{}} {latex_text(gap_text(gap))}{rule}.", ""]
+        rules = ", ".join(f"${latex(rule, self.axes)}$" for rule in gap.rules)
+        return [rf"\paragraph{{}} {latex_text(gap_text(gap))}{f': {rules}' if rules else ''}.", ""]
 
     def backward(self, step: BackwardStep) -> list[str]:
         d = self.d

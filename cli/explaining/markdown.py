@@ -82,8 +82,8 @@ class _Page:
         return f"| {line} | {said} | {shape} | {self.value(step.value)} |"
 
     def gap(self, gap: Gap) -> list[str]:
-        rule = f": {self.formula(gap.rule)}" if gap.rule else ""
-        return [f"{gap_text(gap)}{rule}", ""]
+        rules = ", ".join(map(self.formula, gap.rules))
+        return [f"{gap_text(gap)}{f': {rules}' if rules else ''}", ""]
 
     def backward(self, step: BackwardStep) -> list[str]:
         d = self.d

@@ -156,8 +156,8 @@ class _Article:
 
     def left_out(self, gap: Gap, phase: str) -> None:
         said = gap_text(gap).removeprefix("⋮ ")
-        rule = f"<p>Each of them:</p>{self.formula(gap.rule)}" if gap.rule else ""
-        body = f'<p class="gap">⋮ {escape(said)}, left out here. <code>--unroll</code> shows all.</p>{rule}'
+        rules = f"<p>Each of them:</p>{''.join(map(self.formula, gap.rules))}" if gap.rules else ""
+        body = f'<p class="gap">⋮ {escape(said)}, left out here. <code>--unroll</code> shows all.</p>{rules}'
         self.section(phase, "Loop" if gap.rounds else "Left out", said, None, body)
 
     def seed(self) -> None:

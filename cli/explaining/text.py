@@ -205,10 +205,16 @@ class _Text:
     # Both ways
 
     def gap(self, gap: Gap) -> list[str]:
-        rule = f": {gap.rule}" if gap.rule else ""
         room = self.width - len(self.indent)
-        first, *more = wrapped(self.signs(f"{gap_text(gap)}{rule}"), room, room - 2)
-        return [self.paint(line, "faint") for line in (self.indent + first, *(f"{self.indent}  {x}" for x in more))]
+        said, below = gap_text(gap), list(gap.rules)
+        if below:
+            said += f": {below.pop()}" if len(below) == 1 else ":"
+        first, *more = wrapped(self.signs(said), room, room - 2)
+        lines = [first, *(f"  {line}" for line in more)]
+        for rule in below:
+            first, *more = wrapped(self.signs(rule), room - 2, room - 4)
+            lines += [f"  {first}", *(f"    {line}" for line in more)]
+        return [self.paint(self.indent + line, "faint") for line in lines]
 
     def value(self, array: Any, room: int) -> str:
         """An array within a line: whole where there is room, else what it holds."""

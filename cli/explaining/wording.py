@@ -38,10 +38,11 @@ def equations(d: Derivation) -> list[Equation]:
 
 
 def gap_text(gap: Gap) -> str:
-    """`⋮ 9 rounds alike`, without the rule of a round."""
+    """`⋮ 9 rounds alike`, `⋮ 9 more rounds` where they differ; without the rules of a round."""
     if not gap.rounds:
         return f"⋮ {gap.steps:,} more steps"
-    return f"⋮ {gap.rounds:,} round{'s' if gap.rounds != 1 else ''} alike"
+    rounds = f"round{'s' if gap.rounds != 1 else ''}"
+    return f"⋮ {gap.rounds:,} {rounds} alike" if gap.alike else f"⋮ {gap.rounds:,} more {rounds}"
 
 
 def local_name(d: Derivation, step: BackwardStep) -> str:

@@ -140,7 +140,7 @@ def test_explain_is_that_of_the_recorded_session(say: Say) -> None:
     assert (code, err) == (0, "")
     assert "  line 2  b = 2·x      scalar  0.6\n" in out
     assert "path\n  line 3: 11 rounds\n" in out
-    assert "  db/dx = 2¹¹ · 2\n" in out
+    assert "  db₁₁/dx = 2¹¹ · 2\n" in out
     assert out.endswith(": agrees\n")
 
 

@@ -18,7 +18,8 @@ from ndgrad.errors import Error
 from ndgrad.lang import compile
 from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 from ndgrad.lang.elementwise import name_of
-from ndgrad.lang.mathematics import Tree, tree_of
+from ndgrad.lang.folding import Gap
+from ndgrad.lang.mathematics import Tree, tree_of, with_note
 from ndgrad.lang.notation import ratio
 from ndgrad.ops import lookup, names
 
@@ -400,3 +401,89 @@ def test_formulas_of_programs_say_what_they_compute(program: str) -> None:
     d = compile(text).run(grad=["x"], trace=True).derivation("x", unroll=True)
     names = {"A": np.array([[2, 0.5], [-1, 3]]), "B": np.array([[0.3, -1], [2, 1.5]])}
     assert agree(d, names) >= len(d.forward) + len(d.backward) - 2
+
+
+# Loops: the rules of rounds that are left out, and their product, read back with the values of the rounds
+
+NO_PRODUCT = "the local derivatives above, multiplied"
+NEWTON = "x = a\nwhile abs(x * x - a) > 1e-12: x = x - (x * x - a) / (2 * x)"
+LOOPS = {
+    # program, input and its value: what the rules of a round are of, how the product begins
+    "grows": ("for i in range(30): b = b + 0.1 * sin(b)\ny = b", "b", 0.5, "bₖ₊₁/bₖ", "∏ₖ₌₀…29 ("),
+    "of the value made": ("y = x\nfor i in range(8): y = exp(-y)", "x", 0.5, "yₖ₊₁/yₖ", "∏ₖ₌₁…8 ("),
+    "begins with the input": ("y = x\nfor i in range(30): y = y + 1e-5 * sin(y)", "x", 3, "yₖ₊₁/yₖ", "∏ₖ₌₀…29 ("),
+    "begins later": ("y = 2 * x + 1\ny = y ** 2\nfor i in range(6): y = sin(y)", "x", 3, "yₖ₊₁/yₖ", "∏ₖ₌₁…6 ("),
+    "two loops": (
+        "y = x\nfor i in range(6): y = sin(y)\nfor i in range(5): y = cos(y)\nz = 3 * y ** 2",
+        "x", 3, "yₖ₊₁/yₖ yₖ₊₁/yₖ", "6·y₁₁ · ∏ₖ₌₆…10 (",
+    ),
+    "another name": (
+        "for i in range(8):\n    new = sin(x)\n    x = new\ny = 2 * x", "x", 3, "newₖ₊₁/newₖ", "2 · ∏ₖ₌₀…6 ("),
+    "a name that was something else": (
+        "new = 7\nfor i in range(8):\n    new = sin(x)\n    x = new", "x", 3, "newₖ₊₁/newₖ", "∏ₖ₌₁…7 ("),
+    "vectors": ("x = [1, 2] + x\nfor i in range(6): x = x * sin(x)", "x", [1, 2], "xₖ₊₁/xₖ", "∏ₖ₌₁…6 ("),
+    "spread in the first round": (
+        "v = [1, 2]\nfor i in range(6): x = sin(x) * v", "x", 2, "xₖ₊₁/xₖ", NO_PRODUCT),
+    "newton": (NEWTON, "a", 9, "xₖ₊₁/xₖ xₖ₊₁/a", NO_PRODUCT),
+    "by a constant": ("x = a\nfor i in range(6): x = x + b * x * x", "b", 0.1, "xₖ₊₁/xₖ xₖ₊₁/b", NO_PRODUCT),
+    "horner": ("y = 1\nfor i in range(6): y = y * x + 2", "x", 0.5, "yₖ₊₁/yₖ yₖ₊₁/x", NO_PRODUCT),
+    "heron": ("x = 1\nfor i in range(6): x = (x + a / x) / 2", "a", 2, "xₖ₊₁/xₖ xₖ₊₁/a", NO_PRODUCT),
+    "sums": ("x = 1\nfor i in range(8): x = x + b", "b", 0.5, "xₖ₊₁/xₖ xₖ₊₁/b", NO_PRODUCT),
+    "fibonacci": (
+        "a = 1\nfor i in range(9):\n    t = x * a\n    a = x\n    x = t", "x", 1.5, "tₖ₊₁/tₖ tₖ₊₁/tₖ₋₁", NO_PRODUCT),
+    "numbers of its own": ("for i in range(8): x = sin(x) * (i + 1)", "x", 0.5, "", NO_PRODUCT),
+    "the same at both ends": ("for i in range(8): b = b * (i * (7 - i) + 2)", "b", 0.5, "", NO_PRODUCT),
+    "other numbers in each round": ("y = 1\nfor i in range(8): y = x + y * i", "x", 0.5, "", NO_PRODUCT),
+    "entries": ("v = [3, 1, 4, 1, 5, 9]\nfor i in range(6): x = sin(x) * v[i]", "x", 0.5, "", NO_PRODUCT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "name", "value", "rules", "chain"), LOOPS.values(), ids=list(LOOPS))
+def test_what_is_said_of_rounds_left_out_holds_for_each(
+    program: str, name: str, value: Any, rules: str, chain: str
+) -> None:
+    inputs = {name: value, "a": 0.3} if "a = " not in program and name != "a" else {name: value}
+    text = "".join(f"input {n} = {v}\n" for n, v in inputs.items()) + program
+    run = compile(text).run(grad=[name], trace=True)
+    d, whole = run.derivation(name), run.derivation(name, unroll=True)
+    names = {n: np.asarray(v) for n, v in inputs.items()}
+    names |= {step.name: np.asarray(step.value) for step in whole.forward if isinstance(step, ForwardStep)}
+    names |= {"v": np.array([1, 2])} if "v = [1" in text else {}
+    local = {ratio("∂", s.name, s.by): s.local_value for s in whole.backward if isinstance(s, BackwardStep)}
+    gaps = [gap for gap in d.backward if isinstance(gap, Gap)]
+    assert [gap.alike for gap in gaps] == [bool(rules)] * len(gaps)
+    said = [rule.partition(" = ") for gap in reversed(gaps) for rule in gap.rules]
+    assert [left.replace("∂", "") for left, _, _ in said] == rules.split()
+    for i, (left, _, right) in enumerate(said):
+        second_loop = left in [other for other, _, _ in said[:i]]
+        for k in (8, 7) if second_loop else (3, 2):
+            assert same(at(right, k), names, local[at(left, k)])
+    right, note = with_note(d.chain.partition(" = ")[2])
+    assert right.startswith(chain)
+    if chain == NO_PRODUCT:
+        return
+    for equal in filter(None, note.split(", ")):
+        called, _, actual = equal.partition(" is ")
+        names[called.replace("₀", "Zero")] = names[actual]
+    made = np.prod([multiplied(part, names) for part in right.split(" · ")], axis=0)
+    np.testing.assert_allclose(made * np.ones(np.shape(d.result)), d.result, rtol=1e-12)
+
+
+def at(text: str, k: int) -> str:
+    """A formula with the number of a round in it; x₀ is xZero, which is no name unless a note says what it is."""
+    digits = str.maketrans("₊₋₀₁₂₃₄₅₆₇₈₉", "+-0123456789")
+    indices = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+    numbers = ((m[0], k + int((m[1] or "0").translate(digits))) for m in re.finditer("ₖ([₊₋][₀-₉]+)?", text))
+    for said, number in sorted(set(numbers), key=lambda pair: -len(pair[0])):
+        text = text.replace(said, str(number).translate(indices) if number else "Zero")
+    return text
+
+
+def multiplied(part: str, names: dict[str, Any]) -> Any:
+    """The value of a factor, or of a product over k, factor by factor with the values of these numbers."""
+    found = re.fullmatch(r"∏ₖ₌([₀-₉]+)…(\d+) (\(.*\))", part)
+    if found is None:
+        return Evaluated(names).value(tree_of(part))
+    first, last = int(found[1].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))), int(found[2])
+    assert at(part, first) != at(part, last)
+    return np.prod([Evaluated(names).value(tree_of(at(found[3], k))) for k in range(first, last + 1)], axis=0)

@@ -65,8 +65,8 @@ def test_rounds_with_the_same_derivative_are_one_step_with_a_power() -> None:
 def test_rounds_with_a_rule_are_a_product() -> None:
     d = derived(GROWTH.format(n=30), "b")
     rule = "0.01·sin(bₖ) + 1 + 0.01·bₖ·cos(bₖ)"
-    assert Gap(28, 28, f"∂bₖ₊₁/∂bₖ = {rule}") in d.backward
-    assert d.chain == f"dL/db = ∏ₖ₌₁…30 ({rule})"
+    assert Gap(28, 28, (f"∂bₖ₊₁/∂bₖ = {rule}",)) in d.backward
+    assert d.chain == f"dL/db = ∏ₖ₌₀…29 ({rule})   (b₀ is b)"
 
 
 @pytest.mark.parametrize(("text", "by"), [(GROWTH, "b"), (MOMENTUM, "w")])
