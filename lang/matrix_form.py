@@ -387,8 +387,8 @@ def _constant(term: Term) -> Expression | None:
     """The ones or the identity that an expression without names comes to, else None."""
     if term.name or any(_constant(a) is None and a.number is None for a in term.args):
         return None
-    if term.op is None:
-        return None
+    if term.op is None or notation.is_one_hot(term):
+        return None  # labels 0, 1, 2 of three rows are the identity by accident
     value = np.asarray(term.value, dtype=float)
     if value.ndim == 2 and value.shape[0] == value.shape[1] and np.array_equal(value, value[0, 0] * np.eye(len(value))):
         return algebra.product(Identity(len(value)), coefficient=algebra.exact(value[0, 0]))

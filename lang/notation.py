@@ -357,7 +357,22 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
             return _valued(inner.args[0], value)
         if _is(inner, "multiply") and inner.args[0].number is not None:
             return noted("multiply", (_number(-inner.args[0].number, value), inner.args[1]), value)
+        if _is(inner, "divide") and text_of(inner)[0].startswith("-"):
+            above = noted("negative", (inner.args[0],), -np.asarray(inner.args[0].value))
+            return noted("divide", (above, inner.args[1]), value)
         return None
+    if name in ("scatter", "scattered") and numbers[0] is not None:
+        return _placed(numbers[0], value, statics)
+    if name == "sum" and is_one_hot(terms[0]) and statics[0] in (-1, 1):
+        return _number(1, value)
+    if name == "sum" and _is(terms[0], "multiply") and statics[0] in (-1, 1) and is_one_hot(terms[0].args[1]):
+        return _number(terms[0].args[0].number, value) if terms[0].args[0].number is not None else None
+    if name == "transpose" and _is_identity(terms[0]):
+        return _valued(terms[0], value)
+    if name == "matmul" and (_is_identity(terms[0]) or _is_identity(terms[1])):
+        return _valued(terms[1 if _is_identity(terms[0]) else 0], value)
+    if name == "sum" and _is(terms[0], "index") and _is_diagonal(terms[0]):
+        return _trace(terms[0].args[0], value)
     if name == "where" and _only_guards(terms, value):
         return _valued(terms[1], value)
     if len(terms) != 2 or name not in ("add", "subtract", "multiply", "divide", "power"):
@@ -373,14 +388,27 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
             return _valued(b, value)
         if n == 0:
             return _valued(a, value)
+        counted = _counted(a, b, value)
+        if counted is not None:
+            return counted
         if m is not None:
             return noted("add", (b, a), value)  # numbers come last
+        if n is not None and _is(a, "add") and a.args[1].number is not None:
+            return noted(
+                "add", (_valued(a.args[0], value - (n + a.args[1].number)), _number(a.args[1].number + n, value)), value
+            )
         if _is(b, "negative"):
             return noted("subtract", (a, b.args[0]), value)
     if name == "subtract" and n == 0:
         return _valued(a, value)
     if name in ("divide", "power") and n == 1:
         return _valued(a, value)
+    if name == "divide" and m is None and n is None:
+        (c, above), (d, below) = _multiple(a), _multiple(b)
+        if d != 1 and str(above) == str(below) and np.all(np.isfinite(value)):  # x/(2·x)
+            return _number(c / d, value)
+        if 1 not in (c, d) and float(c / d).is_integer():
+            return noted("divide", (_times(c / d, above), below), value)
     return None
 
 
@@ -403,6 +431,12 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
         return _valued(b, value)
     if m == -1:
         return noted("negative", (b,), value)
+    if m is not None and _is(b, "divide"):
+        above, below = b.args
+        if above.number is not None:
+            return noted("divide", (_number(m * above.number, above.value), below), value)
+        if _multiple(above)[0] != 1 or _multiple(below)[0] != 1 or _is(above, "divide"):
+            return noted("divide", (_times(m, above), below), value)
     if _is(a, "negative"):
         return noted("negative", (noted("multiply", (_inside(a, 0), b), value),), value)
     if _is(b, "negative"):
@@ -419,6 +453,76 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
     if _is(a, "multiply") and a.args[0].number is not None and m is None:
         return noted("multiply", (a.args[0], noted("multiply", (_inside(a, 1), b), value)), value)
     return None
+
+
+def _counted(a: Term, b: Term, value: Any) -> Term | None:
+    """2·t for t + t, and the like; None where the two are no multiples of the same."""
+    (m, s), (n, t) = (_multiple(a), _multiple(b))
+    if s.number is not None or s.shape != np.shape(value) or t.shape != np.shape(value) or str(s) != str(t):
+        return None
+    return noted("multiply", (_number(m + n, value), s), value)
+
+
+def _multiple(term: Term) -> tuple[float, Term]:
+    """(c, t) where a term is c·t."""
+    if _is(term, "negative"):
+        c, inner = _multiple(term.args[0])
+        return -c, inner
+    if _is(term, "multiply") and term.args[0].number is not None:
+        return term.args[0].number, term.args[1]
+    return 1, term
+
+
+def _times(c: float, term: Term) -> Term:
+    return noted("multiply", (_number(c, np.float64(c)), term), c * np.asarray(term.value))
+
+
+def _placed(number: float, value: Any, statics: tuple[Any, ...]) -> Term | None:
+    """A number at the diagonal, or at one place in each row, as a multiple of I or of one_hot; else None."""
+    _, key = statics
+    if not isinstance(key, tuple) or np.ndim(value) != 2 or number == 1:
+        return None
+    unit = Term(np.asarray(value) / number, op=REGISTRY["scattered"], args=(_number(1, np.ones(())),), statics=statics)
+    return noted("multiply", (_number(number, value), unit), value) if _is_identity(unit) or is_one_hot(unit) else None
+
+
+def _is_diagonal(term: Term) -> bool:
+    """Whether a term takes or writes the diagonal of a square matrix: [..., [0, 1], [0, 1]]."""
+    key = term.statics[-1]
+    whole = term.args[0] if _is(term, "index") else term
+    if not isinstance(key, tuple) or whole.ndim != 2 or len(set(whole.shape)) > 1:
+        return False
+    places = [np.asarray(k) for k in key if k is not Ellipsis]
+    return len(places) == 2 and all(k.ndim == 1 and np.array_equal(k, np.arange(len(whole.value))) for k in places)
+
+
+def _is_identity(term: Term) -> bool:
+    return (_is(term, "scatter") or _is(term, "scattered")) and term.args[0].number == 1 and _is_diagonal(term)
+
+
+def is_one_hot(term: Term) -> bool:
+    """Whether a term has a 1 in each row, at labels, as the derivative of take_along_axis by them has."""
+    return _labels(term) is not None
+
+
+def _labels(term: Term) -> Any:
+    """The labels of a one_hot, or None."""
+    if not (_is(term, "scatter") or _is(term, "scattered")) or term.args[0].number != 1 or term.ndim != 2:
+        return None
+    key = term.statics[-1]
+    if not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(k, np.ndarray) for k in key):
+        return None
+    rows, labels = key
+    column = (term.shape[0], 1)
+    if labels.shape != column or rows.shape != column or not np.array_equal(rows[:, 0], np.arange(len(rows))):
+        return None
+    return labels[:, 0] if labels.dtype.kind in "iu" and np.min(labels, initial=0) >= 0 else None
+
+
+def _trace(inner: Term, value: Any) -> Term:
+    """tr(A), also of the transpose."""
+    of = inner.args[0] if _is(inner, "transpose") else inner
+    return Term(value, op=REGISTRY["trace"], args=(of,), statics=(0, 0, 1))
 
 
 def _inside(term: Term, place: int) -> Term:
@@ -464,6 +568,12 @@ def text_of(term: Term) -> tuple[str, int]:
         key = _key_between(written_shape(term.args[0]), written_shape(term))
         if key:
             return f"{parenthesised(term.args[0], ATOM)}[{key}]", ATOM
+    if op.name in ("scatter", "scattered"):
+        if _is_identity(term):
+            return "I", ATOM
+        labels = _labels(term)
+        if labels is not None:
+            return f"one_hot({named_constant(labels)}, {term.shape[1]})", ATOM
     if op.name == "transpose" and is_column(term.args[0]):
         return parenthesised(term.args[0].args[0], ATOM) + "ᵀ", ATOM  # a vector with ᵀ is a row
     statics = {
@@ -503,7 +613,8 @@ def text_of(term: Term) -> tuple[str, int]:
         ]
         return f"{op.name}({', '.join([*operands.values(), *extra])})", ATOM
     if op.name == "negative":
-        return "-" + parenthesised(term.args[0], 60), 60
+        inside = parenthesised(term.args[0], 60)
+        return (f"-({inside})" if inside.startswith("-") else f"-{inside}"), 60
     if op.name == "transpose":
         return (parenthesised(term.args[0], ATOM) + "ᵀ").replace("⁻¹ᵀ", "⁻ᵀ"), ATOM
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
@@ -633,6 +744,8 @@ def applied(
     """
     if op.name in _UNWRITTEN:
         return _valued(operands[0], value)
+    if op.name == "sum" and _is(operands[0], "index") and _is_diagonal(operands[0]):
+        return _trace(operands[0].args[0], value)
     if op.name == "reshape" and operands[0].number is not None:
         return _number(operands[0].number, value)
     if (

@@ -45,7 +45,7 @@ FORMS: list[tuple[str, str, dict[str, Any], str]] = [
         "cross_entropy(Z, k)",
         "Z",
         {"Z": Z, "k": np.array([0, 1, 2, 0])},
-        "(softmax(Z) - onehot)/4   (onehot has 1 at the labels, else 0, each row of onehot sums to 1)",
+        "(softmax(Z) - onehot)/4   (onehot has 1 at the labels, else 0)",
     ),
     (
         "p = sigmoid(X @ w)\n-mean(y * log(p) + (1 - y) * log(1 - p))",
