@@ -98,6 +98,7 @@ def derive(
         along=along,
         numeric=numeric,
         size=float(np.abs(np.vdot(head, plain(output)))),
+        longest=max((loop.before + loop.count for loop in story.loops), default=0),
     )
 
 
@@ -176,7 +177,7 @@ class _Story(Terms):
             if None not in found:
                 if loop.period == 1:
                     self.grown[start] = found[0] or ()
-                return Rounds(start, loop.period, loop.count - first)
+                return Rounds(start, loop.period, loop.count - first, before=first)
         return Rounds(loop.start, loop.period, loop.count, alike=False)
 
     def spelling(self, top: Node) -> list[Any]:

@@ -69,6 +69,7 @@ class Derivation(Frozen):
     headed       whether a head other than ones was given: the derivative is that of ⟨head, of⟩
     result       the gradient; in numerator layout vectors are rows, matrices transposed
     along        its product with a direction, and numeric the same by central differences
+    longest      how many rounds the longest loop has of those that are shown in part, 0 where there is none
     size         how large ⟨head, of⟩ is: what the rounding of a difference is measured by
     """
 
@@ -86,6 +87,7 @@ class Derivation(Frozen):
     forms: tuple[str, ...] = ()
     layout: str = "denominator"
     headed: bool = False
+    longest: int = 0
 
     def __str__(self) -> str:
         lines = [f"{s.name} = {s.expression}" for s in self.forward if isinstance(s, ForwardStep)]

@@ -18,13 +18,15 @@ ENDS = 3  # values at either end of a long loop whose adjoints are worth keeping
 class Rounds(Frozen):
     """Steps start … start + period·count - 1 of a record are `count` rounds of `period` steps each.
 
-    alike   whether those between the first and the last do the same
+    alike    whether those between the first and the last do the same
+    before   how many rounds of the loop come before these
     """
 
     start: int
     period: int
     count: int
     alike: bool = True
+    before: int = 0
 
     @property
     def stop(self) -> int:
@@ -78,7 +80,8 @@ def shown(length: int, rounds: Sequence[Rounds], opened: int | None, unroll: boo
     at = 0
     for loop in rounds:
         made += range(at, loop.start)
-        numbers = sorted({0, loop.count - 1, *([opened - 1] if opened and 1 <= opened <= loop.count else [])})
+        asked = (opened or 0) - 1 - loop.before
+        numbers = sorted({0, loop.count - 1, *([asked] if 0 <= asked < loop.count else [])})
         last = -1
         for number in numbers:
             if number > last + 1:

@@ -108,4 +108,7 @@ def explain(
     gc.set_threshold(200_000, 100)  # what is recorded is no garbage, and there may be much of it
     result = job.result(output, trace=True)
     made = tuple(result.derivation(name, round, unroll, layout) for name in result.grads)
+    longest = max((d.longest for d in made), default=0)
+    if round is not None and round > longest > 0:
+        problems.usage(f"--round {round}: of the loops that are shown in part the longest has {longest:,} rounds")
     write(result, made, job.name, format or "text", Place(output), precision, steps, full)

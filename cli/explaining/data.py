@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ndgrad.cli.explaining.wording import agrees
+from ndgrad.cli.explaining.wording import agrees, told
 from ndgrad.lang.folding import Gap
 
 if TYPE_CHECKING:
@@ -67,7 +67,13 @@ def as_object(d: Derivation) -> dict[str, Any]:
         "closed_form": d.closed_form,
         "forms": list(d.forms),
         "result": values(d.result),
-        "check": None if d.numeric is None else {"along": d.along, "numeric": d.numeric, "agrees": agrees(d)},
+        "check": None
+        if d.numeric is None
+        else {
+            "along": values(d.along),
+            "numeric": values(d.numeric),
+            "agrees": agrees(d) if told(d) else None,
+        },
     }
 
 

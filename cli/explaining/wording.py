@@ -91,11 +91,16 @@ def summed_text(d: Derivation, step: BackwardStep) -> str:
 
 def verdict(d: Derivation) -> str:
     """Whether the numeric check agrees, in words."""
-    if d.numeric is not None and not isfinite(d.numeric):
+    if not told(d):
         return "cannot be told: the values there are no numbers"
     if agrees(d) and not _close(d, 1e-4 * max(abs(d.along or 0), abs(d.numeric or 0))):
         return "agrees as far as differences tell"
     return "agrees" if agrees(d) else "differs: a kink may be near, or the numbers too large for differences"
+
+
+def told(d: Derivation) -> bool:
+    """Whether there are numbers to compare."""
+    return all(number is not None and isfinite(number) for number in (d.along, d.numeric))
 
 
 def agrees(d: Derivation) -> bool:

@@ -143,3 +143,14 @@ def test_where_there_is_no_number_the_check_says_so(program: str, explain: Expla
     Path(program).write_text("input x = 2\ny = log(1 - x)\n", "utf-8")
     assert "numerically nan:" in (said := explain(program, "--grad", "x"))
     assert "no numbers" in said
+    check = json.loads(explain(program, "--grad", "x", "--format", "json"))["derivations"][0]["check"]
+    assert (check["numeric"], check["agrees"]) == ("nan", None)
+
+
+def test_a_round_that_no_loop_has_is_refused(
+    program: str, explain: Explain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(program).write_text("input x = 2\nfor i in range(5): x = sin(x)\n", "utf-8")
+    assert "x₃ = sin(x₂)" in explain(program, "--grad", "x", "--round", "3")
+    assert status(["explain", program, "--grad", "x", "--round", "6"]) == 2
+    assert "--round 6: of the loops that are shown in part the longest has 5 rounds" in capsys.readouterr().err

@@ -46,6 +46,7 @@ def test_the_first_and_the_last_round_are_shown_and_the_one_asked_for() -> None:
     assert shown(12, loop, None, unroll=False) == [0, 1, 2, Gap(6, 3), 9, 10, 11]
     assert shown(12, loop, 3, unroll=False) == [0, 1, 2, Gap(2, 1), 5, 6, Gap(2, 1), 9, 10, 11]
     assert shown(12, loop, 99, unroll=False) == [0, 1, 2, Gap(6, 3), 9, 10, 11]
+    assert shown(12, [Rounds(1, 2, 5, before=1)], 4, unroll=False) == [0, 1, 2, Gap(2, 1), 5, 6, Gap(2, 1), 9, 10, 11]
     assert shown(12, loop, None, unroll=True) == list(range(12))
 
 
