@@ -18,6 +18,7 @@ from ndgrad.lang.checking import Check, Comparison, NearKink, check
 from ndgrad.lang.notation import gradient_name
 
 DIGITS = 8
+CELL = 15  # columns of a number and what is before it
 MOST = 5  # entries that differ, and kinks, that are shown
 WAYS = ("reverse", "forward", "numeric", "complex")
 
@@ -78,13 +79,23 @@ def lines_of(check: Check, program: str) -> list[str]:
     ways = WAYS if check.skipped is None else WAYS[:3]
     if rows:
         margin = max(len(label) for label, _ in rows)
-        lines.append(paint(f"  {' ' * margin}{''.join(_titled(way, check.order).rjust(15) for way in ways)}", "faint"))
+        width, digits = CELL, DIGITS
+        if narrow := 2 + margin + len(ways) * CELL > columns():
+            margin, width = 0, max(min(CELL, (columns() - 2) // len(ways)), 10)
+            digits = min(DIGITS, width - len(" -.e-10"))
+        titles = "".join(
+            (title if len(title := _titled(way, check.order)) < width else way).rjust(width) for way in ways
+        )
+        lines.append(paint(f"  {' ' * margin}{titles}", "faint"))
         for label, c in rows:
-            cells = "".join(entry(getattr(c, way), DIGITS).rjust(15) for way in ways)
-            lines.append(f"  {label.ljust(margin)}{cells if c.agrees else paint(cells, 'warning')}".rstrip())
+            cells = "".join(entry(getattr(c, way), digits).rjust(width) for way in ways)
+            if narrow:
+                lines.append(f"  {label}")
+            beside = "" if narrow else label.ljust(margin)
+            lines.append(f"  {beside}{cells if c.agrees else paint(cells, 'warning')}".rstrip())
         lines.append("")
     for label, text in _notes(check, program):
-        wrapped = textwrap.wrap(text, min(columns(), 100) - 14, break_on_hyphens=False)
+        wrapped = textwrap.wrap(text, max(min(columns(), 100) - 14, 20), break_on_hyphens=False)
         lines += [f"  {paint((label if not i else '').ljust(10), 'faint')}  {part}" for i, part in enumerate(wrapped)]
     return lines
 

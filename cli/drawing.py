@@ -15,9 +15,9 @@ def show(diagnostics: Iterable[Diagnostic]) -> None:
     from ndgrad.lang.rendering import render
 
     ascii = only_ascii(sys.stderr)
-    text = render(
-        diagnostics, width=max(columns(), 80), wrap=sys.stderr.isatty(), paint=painter(sys.stderr), ascii=ascii
-    )
+    wrap = sys.stderr.isatty()
+    width = columns() if wrap else max(columns(), 80)
+    text = render(diagnostics, width=width, wrap=wrap, paint=painter(sys.stderr), ascii=ascii)
     sys.stdout.flush()
     sys.stderr.write((as_ascii(text) if ascii else text) + "\n")
 

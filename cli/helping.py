@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems
+from ndgrad.cli.app import COMMANDS
 from ndgrad.cli.streams import as_ascii, colours, columns, only_ascii, put
 from ndgrad.lang import catalogue
 
@@ -24,9 +25,13 @@ def write(code: str, format: str) -> None:
     """Write the entry of a code to standard output. Stops with exit code 2 where there is none."""
     entry = catalogue.entry(code)
     if entry is None:
-        near = catalogue.near(code)
-        cure = f"did you mean {' or '.join(near)}?" if near else "`ndgrad help` lists all codes"
-        problems.usage(f"there is no code `{code}`; {cure}")
+        from difflib import get_close_matches
+
+        near = catalogue.near(code) or get_close_matches(code, COMMANDS, 1, 0.7)
+        cure = (
+            f"did you mean {' or '.join(near)}?" if near else "`ndgrad help` lists all codes, `ndgrad -h` the commands"
+        )
+        problems.usage(f"there is no code or command `{code}`; {cure}")
     if format == "json":
         _put_json(as_object(entry))
     elif sys.stdout.isatty():

@@ -86,7 +86,8 @@ def _write_text(reports: list[Report]) -> None:
     if not found:
         return
     ascii = only_ascii(sys.stdout)
-    width, wrap = max(columns(), 80), sys.stdout.isatty()
+    wrap = sys.stdout.isatty()
+    width = columns() if wrap else max(columns(), 80)
     put(render(found, width=width, wrap=wrap, paint=painter(sys.stdout), ascii=ascii) + "\n")
     sys.stdout.flush()
     errors = sum(problem.severity == "error" for problem in found)

@@ -81,7 +81,7 @@ def not_a_number(span: Span, column: str) -> InputError:
 
 def uneven_row(span: Span, cells: int, expected: int) -> InputError:
     """E616: a row of a table with too few or too many cells."""
-    remark = f"{cells} cells, the rows before have {expected}"
+    remark = f"{cells} cell{'s' if cells != 1 else ''}, the rows before have {expected}"
     return InputError(Diagnostic("E616", "the rows of the table differ in length", _at(span, remark)))
 
 

@@ -75,7 +75,10 @@ def _checked(value: Any, span: Span) -> Any:
     if value.__class__ is tuple:
         return tuple([_checked(part, span) for part in value])
     what = described(value)
-    cure = "use // for a quotient that is an integer" if value.__class__ is float else None
+    cure = None
+    if value.__class__ is float:
+        quotient = "/" in span.text
+        cure = "use // for a quotient that is an integer" if quotient else "entries are counted in integers, from 0"
     raise problems.raised(problems.cannot_index(span, f"{what} is no index", cure))
 
 

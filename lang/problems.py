@@ -375,6 +375,8 @@ def _function_here(name: str) -> str | None:
 def not_a_function(span: Span, what: str) -> Diagnostic:
     """E202: a call of a value that is not a function."""
     cure: str | None = "a product needs `*`, an entry is written x[0]"
+    if hidden := _hidden_function(span):
+        return Diagnostic("E202", f"{what} cannot be called", (Label(span, f"this is {what}"),), hidden)
     if what in ("True", "False", "None"):
         what, cure = f"`{what}`", "leave the brackets out"
     if what.startswith("the value of ."):
@@ -384,6 +386,19 @@ def not_a_function(span: Span, what: str) -> Diagnostic:
     elif what == "a tuple":
         cure = None
     return Diagnostic("E202", f"{what} cannot be called", (Label(span, f"this is {what}"),), cure)
+
+
+def _hidden_function(span: Span) -> str | None:
+    """Where a name that is called got a value in the place of the function of that name, if it is one's name."""
+    from ndgrad.lang.builtins import builtin
+
+    name, text = span.text, span.source.text
+    if not name.isidentifier() or (builtin(name) is None and not re.search(rf"\bdef {name}\b", text)):
+        return None
+    given = rf"(?:^|[;:,]|\b(?:for|input|output)\b)[ \t]*{name}[ \t]*(?:=(?!=)|,.*=|\bin\b|:)"
+    places = [found.end() for found in re.finditer(given, text[: span.start], re.MULTILINE)]
+    where = f"line {text.count(chr(10), 0, places[-1]) + 1} gives" if places else "the caller has given"
+    return f"{where} `{name}` another value, which hides the function of this name: choose another name for the value"
 
 
 def missing_input(span: Span, name: str, unused: Iterable[str] = ()) -> Diagnostic:
@@ -574,6 +589,7 @@ def no_gradient_of(name: str, dtype: str, span: Span | None, asked: str) -> Diag
 
 def head_does_not_fit(head: str, of: str, shape: str, span: Span | None) -> Diagnostic:
     """E404: the adjoint of the output has a shape that does not broadcast to the output's."""
+    head, shape = _shaped(head), _shaped(shape)
     labels = () if span is None else (Label(span, f"`{of}` is {shape}"),)
     cure = "the head is the gradient arriving from above: it needs the output's shape"
     return Diagnostic("E404", f"the head is {head}, the output `{of}` is {shape}", labels, cure)
@@ -581,9 +597,15 @@ def head_does_not_fit(head: str, of: str, shape: str, span: Span | None) -> Diag
 
 def direction_does_not_fit(name: str, direction: str, shape: str, span: Span | None) -> Diagnostic:
     """E404: a direction of an input has a shape that does not broadcast to the input's."""
+    direction, shape = _shaped(direction), _shaped(shape)
     cure = "a direction says how each entry of the input moves: it needs the input's shape"
     labels = () if span is None else (Label(span, f"`{name}` is {shape}"),)
     return Diagnostic("E404", f"the direction is {direction}, the input `{name}` is {shape}", labels, cure)
+
+
+def _shaped(shape: str) -> str:
+    """`of shape 3×4`, `a scalar`."""
+    return shape if shape == "a scalar" else f"of shape {shape}"
 
 
 def no_gradient_by_argument(op: str, parameter: str, span: Span) -> Diagnostic:
@@ -625,6 +647,17 @@ def holds_nan(found: Sequence[str]) -> Diagnostic:
     what = f"{', '.join(most)} and {last}" if most else last
     message = f"{what} {'hold' if most else 'holds'} nan, though every input is finite"
     return Diagnostic("W403", message, (), "ndgrad run --nan-check says where it begins", "warning")
+
+
+def shows_nothing(functions: Sequence[str], empty: bool) -> Diagnostic:
+    """W212: a run that ends without a value. functions: those defined, where the program does nothing else."""
+    cure = "end the program with `output NAME`, an assignment or an expression"
+    if empty:
+        return Diagnostic("W212", "the program is empty: it shows no value", (), None, "warning")
+    if functions:
+        called = f"{functions[-1]}(...)"
+        cure = f"it only defines `{functions[-1]}`: call it on a line of its own, `output {called}`"
+    return Diagnostic("W212", "the program shows no value", (), cure, "warning")
 
 
 # W2xx, W3xx: what only `lint` looks for
@@ -779,7 +812,10 @@ def out_of_time(span: Span | None, seconds: float, remark: str) -> Diagnostic:
 
 def memory_used_up(span: Span | None, limit: int, remark: str) -> Diagnostic:
     """E502: a run has gathered more memory than allowed, array by array."""
-    cure = "--max-memory raises the limit; what a gradient needs of a loop is kept until its end"
+    cure = (
+        "--max-memory raises the limit; what a gradient needs of a loop is kept until its end, unless --memory "
+        "bounds that: the rest is computed again"
+    )
     message = f"the run was stopped: it has more than {shown_bytes(limit)} of memory in use"
     return Diagnostic("E502", message, _stopped_at(span, remark), cure)
 

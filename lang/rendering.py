@@ -24,6 +24,7 @@ Paint = Callable[[str, str], str]
 _BOX = {"corner": "┌─", "bar": "│", "dash": "─", "hook": "┬", "gap": "⋮", "more": "…"}
 _ASCII = {"corner": "-->", "bar": "|", "dash": "~", "hook": "^", "gap": ":", "more": "..."}
 TAB = 4
+NARROW = 24  # columns that a broken remark is given, if need be further left
 
 
 def render(
@@ -37,7 +38,7 @@ def render(
     """One or several diagnostics as text, without a newline at the end.
 
     width   lines of source are clipped to about this many columns, around what is underlined
-    wrap    break long help at that width, between words
+    wrap    break messages, remarks and help at that width, between words
     paint   paint(text, role) gives the text in colour; the roles are "error", "warning", "message",
             "frame", "mark" and "help"
     ascii   use ASCII for the frame
@@ -57,7 +58,10 @@ class _Drawing:
     def diagnostic(self, one: Diagnostic) -> list[str]:
         """The lines of one diagnostic."""
         role = "warning" if one.severity == "warning" else "error"
-        lines = [self.paint(f"{one.severity}[{one.code}]", role) + self.paint(f": {_one_line(one.message)}", "message")]
+        head = f"{one.severity}[{one.code}]"
+        first, *more = self.lines(f"{head}: {_one_line(one.message)}", self.width)
+        lines = [self.paint(head, role) + self.paint(first.removeprefix(head), "message")]
+        lines += [self.paint(f"  {line}", "message") for line in more]
         by_line: dict[int, list[Label]] = {}
         for label in one.labels:
             by_line.setdefault(_position(label.span)[0], []).append(label)
@@ -78,14 +82,14 @@ class _Drawing:
             lines.append(f"{self.paint(str(number).rjust(margin), 'frame')} {bar} {source}".rstrip())
             lines += [f"{blank} {bar} {mark}" for mark in marks]
         if one.help:
-            first, *more = self.help(one.help, self.width - margin - len("  = help: "))
+            first, *more = self.lines(_one_line(one.help), self.width - margin - len("  = help: "))
             lines.append(f"{blank} {self.paint('= help:', 'help')} {first}")
             lines += [f"{blank}         {line}" for line in more]
         return lines
 
-    def help(self, text: str, width: int) -> list[str]:
-        """What to do, in as many lines as it takes."""
-        return _broken(_one_line(text), width) if self.wrap else [_one_line(text)]
+    def lines(self, text: str, width: int) -> list[str]:
+        """A text in as many lines as it takes."""
+        return _broken(text, width) if self.wrap else [text]
 
     def line(self, labels: list[Label], role: str, width: int) -> tuple[str, list[str]]:
         """A line of source, and the lines of marks and remarks below it."""
@@ -116,9 +120,9 @@ class _Drawing:
             (max(first - shift, 0), max(min(last - shift, width), first - shift + 1, 1), label)
             for first, last, label in places
         ]
-        return shown, self.marks(placed, role)
+        return shown, self.marks(placed, role, width)
 
-    def marks(self, places: list[tuple[int, int, Label]], role: str) -> list[str]:
+    def marks(self, places: list[tuple[int, int, Label]], role: str, width: int) -> list[str]:
         """The underlines on one line, then the remarks from right to left."""
         under: list[str] = []
         for first, last, label in places:
@@ -135,7 +139,11 @@ class _Drawing:
             for _, end, _other in remarks:
                 if end - 1 < first:
                     row = row.ljust(end - 1) + self.signs["bar"]
-            lines.append(self.paint(row.ljust(first) + _one_line(label.text), "mark"))
+            text = _one_line(label.text)
+            room = min(_width(text), NARROW) if self.wrap else 0
+            at = max(min(first, width - room), min(first, len(row) + 1))
+            parts = self.lines(text, max(width - at, NARROW // 2))
+            lines += [self.paint(row.ljust(at) + part, "mark") for part in parts]
         return lines
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ndgrad import autograd
 from ndgrad.errors import Diagnostic, Error, GradientError, Span
 from ndgrad.frozen import Frozen
-from ndgrad.lang import problems
+from ndgrad.lang import problems, syntax
 from ndgrad.lang.checker import unknown
 from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.inputs import taken, track
@@ -244,6 +244,8 @@ class Run:
             frame, scope = self.evaluate(state, given, wanted)
             operations = tick() - begun - 1 - len(wanted)  # each input has a node too
             outputs = self.outputs(state, frame, scope)
+            if not outputs:
+                self.warn_of_nothing()
             of, y, span = self.differentiated(self.of, state, frame, scope, outputs)
             head = None if y is None else self.head_for(of or "", y, span)
             heads = [] if y is None else [(of or "", y, head, span)]
@@ -323,6 +325,15 @@ class Run:
                 known_others = known - {name} - set(self.inputs)
                 own = set(self.checked.globals) - known
                 self.warnings.append(problems.never_used(name, self.bound_by.get(name), known_others, own))
+
+    def warn_of_nothing(self) -> None:
+        """W212 for a program without a value, unless it prints."""
+        body = self.program.body
+        calls = (n.function for s in body.statements for n in syntax.walk(s) if isinstance(n, syntax.Call))
+        if not any(isinstance(function, syntax.Name) and function.name == "print" for function in calls):
+            only = all(isinstance(node, (syntax.Define, syntax.Use, syntax.Linked)) for node in body.statements)
+            made = problems.shows_nothing(self.program.functions if only else (), not body.statements)
+            self.warnings.append(made)
 
     def wanted(self, option: str, names: Sequence[str], given: dict[str, NDArray]) -> tuple[str, ...]:
         """The names to differentiate by. E205."""

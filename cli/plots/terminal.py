@@ -16,7 +16,7 @@ from ndgrad.cli.streams import colours, columns, only_ascii
 if TYPE_CHECKING:
     from ndgrad.cli.plots import Drawn, Tangent
 
-LINES, LOWER = 20, 9  # at most, of the value and of the derivative
+LINES, LOWER = 21, 9  # at most, of the value and of the derivative
 SHADES = " ░▒▓█"
 ASCII_SHADES = " .:-=+*#%@"
 CURVE, TANGENTS = "blue", ("red", "magenta", "cyan", "yellow")
@@ -42,18 +42,19 @@ def _curve(drawn: Drawn) -> str:
 
 
 def _lines(x: Any, values: Any, tangents: tuple[Tangent, ...], most: int) -> list[str]:
-    """One curve, and the value at the lower edge of every line."""
+    """One curve, and the value in the middle of every line."""
     from plotille import Canvas
 
     if not np.isfinite(values).any():
         return ["  nowhere finite"]
     first, step, height = _scale(*limits(values, room=0), most)
-    edges = [(first + i) * step for i in range(height)]
-    digits = max(4, min(15, ceil(log10(max(map(abs, edges)) / step)) + 2))
-    labels = [number(edge, digits) for edge in edges]
+    middles = [(first + i) * step for i in range(height)]
+    digits = max(4, min(15, ceil(log10(max(step, *map(abs, middles)) / step)) + 2))
+    labels = [number(middle, digits) for middle in middles]
     margin = max(8, *map(len, labels)) + 5
     width = max(columns() - margin, 10)
-    low, high = edges[0], edges[0] + height * step
+    low = (first - 0.5) * step
+    high = low + height * step
     dots = 2 * width
     right = x[0] + (x[-1] - x[0]) * dots / (dots - 1)  # the last dot is at the last point, not beyond it
     canvas = Canvas(width, height, float(x[0]), low, float(right), high)
@@ -75,10 +76,10 @@ def _scale(low: float, high: float, most: int) -> tuple[int, float, int]:
     power = 10.0 ** floor(log10((high - low) / most))
     for factor in (1, 2, 2.5, 5, 10, 20):
         step = factor * power
-        first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-        if last - first <= most:
+        first, last = round(low / step), round(high / step)
+        if last - first < most:
             break
-    return first, step, last - first
+    return first, step, last - first + 1
 
 
 def _segments(x: Any, y: Any, low: float, high: float, top: float) -> Iterator[tuple[float, float, float, float]]:

@@ -62,9 +62,10 @@ def indexed(x: tuple[int, ...], key: Any) -> tuple[int, ...]:
 def _index_error(error: Exception, shape: tuple[int, ...], key: Any) -> Exception:
     text = str(error)
     parts = key if isinstance(key, tuple) else (key,)
-    if "too many indices" in text:
+    if "too many indices" in text or "invalid index to scalar" in text:
         taken = sum(1 for k in parts if k is not None and k is not Ellipsis)
-        return problems.bad_index(f"{taken} indices for {len(shape)} axes", shape)
+        indices, axes = "index" if taken == 1 else "indices", "axis" if len(shape) == 1 else "axes"
+        return problems.bad_index(f"{taken} {indices} for {len(shape)} {axes}", shape)
     if "out of bounds" in text:
         numbers = [k for k in parts if isinstance(k, (int, np.integer))]
         words = text.split()

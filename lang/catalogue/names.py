@@ -52,8 +52,8 @@ ENTRIES = (
         "E206",
         "an unknown dtype",
         "The values of an array are `float32`, `float64`, `int64` or `bool`. There are no other kinds.",
-        "input x: float16 = 3\n",
-        "input x: float32 = 3\n",
+        "input x: float16 = 3\noutput 2 * x\n",
+        "input x: float32 = 3\noutput 2 * x\n",
     ),
     Entry(
         "E207",
@@ -171,5 +171,14 @@ WARNINGS = (
         "leaves it.",
         "$ printf 'x = 1\ny = 1\nwhile x < 100:\n    y = 2 * y\noutput y\n' | ndgrad lint -\n",
         "$ printf 'y = 1\nwhile y < 100:\n    y = 2 * y\noutput y\n' | ndgrad lint -\n",
+    ),
+    Entry(
+        "W212",
+        "a program that shows no value",
+        "The run ended, and there is nothing to show: the program is empty, defines functions without calling them, or "
+        "ends with a block in which nothing got a value. A function's body on its line takes all of that line: "
+        "`def f(x): return f(x); f(1)` calls nothing. A program that prints is left alone.",
+        "$ ndgrad eval 'def f(x): return x * x'\n",
+        "$ printf 'def f(x): return x * x\noutput f(3)\n' | ndgrad run -\n",
     ),
 )

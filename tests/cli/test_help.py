@@ -79,9 +79,10 @@ def test_the_list_as_json(ndgrad: Run) -> None:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("E3011", "there is no code `E3011`; did you mean E311 or E301?"),
-        ("301", "there is no code `301`; did you mean W301 or E301?"),
-        ("hello", "there is no code `hello`; `ndgrad help` lists all codes"),
+        ("E3011", "there is no code or command `E3011`; did you mean E311 or E301?"),
+        ("301", "there is no code or command `301`; did you mean W301 or E301?"),
+        ("hello", "there is no code or command `hello`; `ndgrad help` lists all codes, `ndgrad -h` the commands"),
+        ("explan", "there is no code or command `explan`; did you mean explain?"),
     ],
 )
 def test_an_unknown_code_is_wrong_usage(ndgrad: Run, code: str, expected: str) -> None:

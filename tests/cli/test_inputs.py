@@ -391,7 +391,7 @@ def test_tables_of_any_delimiter_are_read(data: bytes, expected: Any) -> None:
     ("text", "place", "said"),
     [
         ("a,b\n" + "1,2\n" * 7 + "3,x\n", (9, 3), "this is no number, in column `b`"),
-        ("a,b\n" + "1,2\n" * 7 + "3\n", (9, 1), "1 cells, the rows before have 2"),
+        ("a,b\n" + "1,2\n" * 7 + "3\n", (9, 1), "1 cell, the rows before have 2"),
         ("a,b\n" + "1,2\n" * 20_000 + "3,4,5\n", (20_002, 1), "3 cells, the rows before have 2"),
         ("1 2\n3 4 5\n", (2, 1), "3 cells, the rows before have 2"),
         ("a,b\n1," + "1" * 200_000 + '"\n', (2, 1), "field larger than field limit (131072)"),

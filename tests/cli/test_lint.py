@@ -184,5 +184,5 @@ def test_related_places_of_sarif_say_why(ndgrad: Run) -> None:
 def test_the_page_names_every_warning_of_lint() -> None:
     page = (ROOT / "docs/commands/lint.md").read_text("utf-8")
     for entry in catalogue.entries():
-        if re.match(r"W[23]", entry.code):
+        if re.match(r"W[23]", entry.code) and "ndgrad lint" in entry.fails:
             assert entry.code in page

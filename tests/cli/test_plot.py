@@ -87,7 +87,7 @@ def test_the_classic_picture_in_the_terminal(ndgrad: Run) -> None:
     assert ran.stdout.endswith("  x from 0 to 3\n")
     lines = ran.stdout.splitlines()
     assert [line.partition("|")[0].strip() for line in lines[1:18]] == [
-        f"{n}".replace("-", "−") for n in range(14, -3, -1)
+        f"{n}".replace("-", "−") for n in range(15, -2, -1)
     ]
     assert max(map(len, lines)) <= 80
 
@@ -101,8 +101,16 @@ def test_a_narrow_terminal(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_line_ends_where_the_range_ends(drawn_of: Callable[..., str]) -> None:
     rows = drawn_of("output f = x", "--over", "x=0:1:0.1").splitlines()
     assert len(rows[1]) == 80  # the last point, in the last column of the top line
-    assert rows[1].strip().startswith("0.95 |")
-    assert rows[20].strip().startswith("0 | ⡠")
+    assert rows[1].strip().startswith("1 |")
+    assert rows[21].strip().startswith("0 | ⠊")
+
+
+def test_a_line_stands_for_what_is_nearest_to_its_label(drawn_of: Callable[..., str]) -> None:
+    drawn = drawn_of("f = 2 * sin(x)", "--over", "x=-5:5")
+    rows = [row for row in drawn.splitlines() if " | " in row][:21]
+    labels = [row.partition(" |")[0].strip().replace("−", "-") for row in rows]
+    assert [float(label) for label in labels] == [pytest.approx(2 - i / 5) for i in range(21)]
+    assert all(row.partition("| ")[2] for row in rows)
 
 
 @pytest.mark.parametrize("arguments", [CLASSIC, VALLEY], ids=["curve", "contour"])

@@ -243,12 +243,12 @@ MISSING = """\
 error[E602]: cannot read nowhere.npy: no such file or directory
 """
 HEAD = """\
-error[E404]: the head is 3, the output `y` is 2×2
+error[E404]: the head is of shape 3, the output `y` is of shape 2×2
   ┌─ square.nd:1:1
   │
 1 │ y = x ** 2
   │ ┬
-  │ `y` is 2×2
+  │ `y` is of shape 2×2
   = help: the head is the gradient arriving from above: it needs the output's shape
 """
 CASES = {

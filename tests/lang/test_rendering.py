@@ -128,3 +128,25 @@ def test_control_characters_are_not_sent_to_the_terminal() -> None:
 
 def test_several() -> None:
     assert render([at("x", (0, 1, "")), at("x", (0, 1, ""))]).count("error[E000]") == 2
+
+
+def test_remarks_and_messages_are_broken_where_that_is_asked_for() -> None:
+    source = Source("f.nd", "y = some_function(aaaa) + bbbb")
+    labels = (
+        Label(Span(source, 18, 22), "of shape 3×4, as line 1 says"),
+        Label(Span(source, 26, 30), "of shape 2×5, alas"),
+    )
+    drawn = render(Diagnostic("E301", "these two shapes do not go together at all", labels), width=40, wrap=True)
+    assert drawn.splitlines() == [
+        "error[E301]: these two shapes do not go",
+        "  together at all",
+        "  ┌─ f.nd:1:19",
+        "  │",
+        "1 │ y = some_function(aaaa) + bbbb",
+        "  │                   ───┬    ───┬",
+        "  │                      │ of shape 2×5,",
+        "  │                      │ alas",
+        "  │             of shape 3×4, as line 1",
+        "  │             says",
+    ]
+    assert max(map(len, drawn.splitlines())) <= 40
