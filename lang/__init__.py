@@ -50,7 +50,7 @@ def source_of(path: str, name: str) -> Source:
 def compile(
     text: str, name: str = "<text>", folder: str | PathLike[str] | None = None, bound: Collection[str] | None = None
 ) -> Program:
-    """The program that `text` says. Errors: E1xx, E2xx, E501.
+    """The program that `text` says. Errors: E1xx, E2xx, E501, E603.
 
     folder: where the files that it uses are looked for (and nowhere else); without it, it can use none (E605).
     bound: the names that its runs will bind; a program with errors then names those without a value with them.
@@ -78,6 +78,10 @@ def lint(text: str, name: str = "<text>", folder: str | PathLike[str] | None = N
 def _source(text: str, name: str) -> Source:
     from ndgrad.errors import Source
 
+    if not isinstance(text, str):
+        from ndgrad.lang import problems
+
+        raise problems.raised(problems.program_is_not_text(f"the {type(text).__name__} given to compile"))
     return Source(name, text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -152,6 +152,8 @@ class _OfFunction:
                 raise problems.raised(problems.unknown_option("wrt", name, f"parameter of `{self.__name__}`", names))
             place = names.index(name)
             x = given[place] = self.argument(given[place])
+            if not isinstance(x, NDArray):
+                raise problems.raised(problems.unsupported_input(name, f"{described(x)}, and no number", span, None))
             if x.dtype.kind != "f":
                 raise problems.raised(problems.no_gradient_of(name, str(x.dtype), span, "gradients by"))
             x.attach_grad()

@@ -841,4 +841,5 @@ def unsupported_input(name: str, what: str, span: Span | None, how: str | None) 
     """E604: an input value that ndgrad does not compute with."""
     labels = () if span is None else (Label(span, "declared here"),)
     cure = "inputs are float32, float64, int64 or bool" + (f"; it was bound by {how}" if how else "")
-    return Diagnostic("E604", f"the input `{name}` is {what}", labels, cure)
+    said = name if " " in name else f"the input `{name}`"  # `the head`, `an argument` are no names
+    return Diagnostic("E604", f"{said} is {what}", labels, cure)

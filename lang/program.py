@@ -137,6 +137,9 @@ class Program:
         look       called now and then, in another thread: the rounds and calls so far, and how many there may be
         Every failure is an `ndgrad.Error` whose diagnostics carry spans.
         """
+        if inputs is not None and not isinstance(inputs, Mapping):
+            what = f'of type {type(inputs).__name__}, where values are given by name: {{"x": 3}}'
+            raise problems.raised(problems.unsupported_input("what run was given", what, None, None))
         kind: type[Run] = Run
         if profile:
             from ndgrad.lang.profiling import Profiled

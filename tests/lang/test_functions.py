@@ -151,3 +151,18 @@ def test_used_functions_count(tmp_path: object) -> None:
     folder = Path(str(tmp_path))
     (folder / "lib.nd").write_text("def cube(x): return x ** 3")
     assert compile('use "lib.nd"', folder=folder).function("cube", wrt="x")(2.0) == (8, 12)
+
+
+@pytest.mark.parametrize("wrt", [None, "x"])
+@pytest.mark.parametrize("value", ["a", None, [[1, 2], [3]]])
+def test_what_is_no_number_is_an_error_that_says_so(wrt: str | None, value: object) -> None:
+    f = compile("def f(x): return x * 2").function("f", wrt=wrt)
+    with pytest.raises(Error, match=r"a string|None|an argument is no array"):
+        f(value)
+
+
+def test_what_is_no_text_and_no_mapping_is_an_error_that_says_so() -> None:
+    with pytest.raises(Error, match="the int given to compile is not a text"):
+        compile(3)  # type: ignore[arg-type]
+    with pytest.raises(Error, match="of type list, where values are given by name"):
+        compile("x").run([1, 2])  # type: ignore[arg-type]
