@@ -187,10 +187,10 @@ class _Story(Terms):
         made: list[Any] = [name_of(self.named[top.id])]
         for node in inner:
             made += [node.shape, Plain(node.op if node.op is not None else node.value), Plain(node.statics)]
-            for parent, operand in zip(node.parents, node.operands, strict=True):
+            for i, parent in enumerate(node.parents):  # one of several outputs has a parent, and no operands
                 if parent is None:
-                    name = self.constants.get(id(operand))
-                    made.append(name_of(name) if name else Plain(operand))
+                    name = self.constants.get(id(node.operands[i]))
+                    made.append(name_of(name) if name else Plain(node.operands[i]))
                 else:
                     made.append(places[parent.id] if parent.id in places else name_of(self.named[parent.id]))
         return made

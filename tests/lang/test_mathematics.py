@@ -32,9 +32,9 @@ def texts_of(d: Derivation) -> set[str]:
     """Everything in the derivation that is mathematics."""
     made = {with_note(form)[0] for form in (d.chain, *d.forms, d.closed_form or "0")}
     for step in d.forward:
-        made |= {step.rule or "0"} if isinstance(step, Gap) else {step.name, step.expression}
+        made |= set(step.rules) if isinstance(step, Gap) else {step.name, step.expression}
     for back in d.backward:
-        made |= {back.rule or "0"} if isinstance(back, Gap) else {back.name, back.by, back.local}
+        made |= set(back.rules) if isinstance(back, Gap) else {back.name, back.by, back.local}
     return {text for text in made if not text.startswith(PROSE)}
 
 
