@@ -60,6 +60,7 @@ class Reader:
         self.moving = moving
         self.notes: dict[str, None] = {}
         self.values: dict[Expression, Any] = {}
+        self.narrow: set[Expression] = set()  # atoms that are matrices of one column, which diag() takes for others
         self.count = 0
 
     def read(self, term: Term) -> Expression:
@@ -107,6 +108,8 @@ class Reader:
         rows, columns = _sizes(np.shape(value))
         data = np.asarray(value, dtype=float).reshape(rows, columns)
         made = Atom(text, binds, rows, columns)
+        if np.ndim(value) == 2 and columns == 1 < rows:
+            self.narrow.add(made)
         self.values[made] = data
         return made
 
@@ -218,6 +221,8 @@ class Reader:
         if chain and not (len(chain) == 1 and isinstance(chain[0], Ones)):
             core = chain[0] if len(chain) == 1 else algebra.Product(ONE, (), chain)
             if term.shape != top.shape:
+                if term.ndim == top.ndim == 2 and term.shape[1] == 1 and not self.narrow.isdisjoint(atoms(e)):
+                    raise Unwritten
                 is_column = column if term.ndim == 1 else term.shape[1] == 1
                 core = algebra.spread(core, _shape(top), is_row=top.ndim == 2 and not is_column)
             if isinstance(core, Hadamard):

@@ -276,7 +276,8 @@ def unspread(term: Term) -> Term:
 def _as_vector(term: Term) -> Term | None:
     """The vector that a column is made of; None where it is made of a matrix."""
     if is_column(term):
-        return term.args[0]
+        vector: Term = term.args[0]
+        return vector
     op = term.op
     if op is None or not op.elementwise or term.ndim != 2:
         return None
@@ -293,7 +294,7 @@ def written_shape(term: Term) -> tuple[int, ...]:
     whole = term.value if term.natural is None else term.natural
     if isinstance(whole, tuple):  # an operation with several results
         return ()
-    natural = np.shape(whole)
+    natural: tuple[int, ...] = np.shape(whole)
     op = term.op
     if op is None or not term.args or op.variadic:
         return natural
@@ -303,7 +304,7 @@ def written_shape(term: Term) -> tuple[int, ...]:
         return natural
     try:
         if op.elementwise:
-            return np.broadcast_shapes(*map(written_shape, term.args))
+            return tuple(np.broadcast_shapes(*map(written_shape, term.args)))
         a, b = (t.shape if t.number is not None else written_shape(t) for t in term.args)
         stack = np.broadcast_shapes(a[:-2], b[:-2])
         return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
@@ -574,12 +575,17 @@ def text_of(term: Term) -> tuple[str, int]:
         labels = _labels(term)
         if labels is not None:
             return f"one_hot({named_constant(labels)}, {term.shape[1]})", ATOM
-    if op.name == "transpose" and is_column(term.args[0]):
-        return parenthesised(term.args[0].args[0], ATOM) + "ᵀ", ATOM  # a vector with ᵀ is a row
     statics = {
         name: _shown_key(value) if name == "key" else _shown_static(value)
         for name, value in zip(op.statics, term.statics, strict=False)
     }
+    if op.name in ("norm2", "norm_p") and term.statics[-2:] != (None, False):  # of each row, or column
+        order = f", ord={statics['p']}" if "p" in statics else ""
+        kept = ", keepdims=True" if term.statics[-1] else ""
+        axis = "" if term.statics[-2] is None else f", axis={statics['axis']}"
+        return f"norm({text_of(in_full(term.args[0]))[0]}{order}{axis}{kept})", ATOM
+    if op.name == "transpose" and is_column(term.args[0]):
+        return parenthesised(term.args[0].args[0], ATOM) + "ᵀ", ATOM  # a vector with ᵀ is a row
     binds = op.precedence
     usual = f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})"
     written = op.written or usual
