@@ -430,7 +430,7 @@ def kinks_met(x: NDArray) -> list[KinkMet]:
 
 
 def get_symbol(x: NDArray) -> Symbol:
-    """The symbol of how x was recorded. Errors: E402, E403.
+    """The symbol of how x was recorded. Errors: E305, E402, E403.
 
     Leaves, and operands that were not tracked and were not kept, become variables var0, var1, … in the order
     in which they were met; numbers and arrays that were kept (by a rule that needs them, or under

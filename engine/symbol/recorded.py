@@ -19,6 +19,8 @@ from ndgrad.tape import Freed, Node
 
 def symbol_of(x: NDArray) -> Symbol:
     """`autograd.get_symbol`."""
+    if not isinstance(x, NDArray):
+        raise problems.not_an_array("get_symbol", x)
     if x.node is None:
         raise problems.never_recorded()
     return _Reader().read(x.node)

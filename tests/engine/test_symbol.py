@@ -427,6 +427,8 @@ def test_the_symbol_of_a_recorded_array_computes_it_again() -> None:
     assert_almost_equal(symbol.eval(var0=x, var1=w)[0], y)
     with pytest.raises(mx.GradientError, match="E402"):
         autograd.get_symbol(nd.ones(1))
+    with pytest.raises(mx.Error, match=r"E305.*not Symbol"):
+        autograd.get_symbol(symbol)  # type: ignore[arg-type]
     y.backward()
     with pytest.raises(mx.GradientError, match="E403"):
         autograd.get_symbol(y)
