@@ -105,7 +105,11 @@ def test_a_gradient_is_explained(program: Path, given: Any, names: list[str], of
     for name in names:
         d = made.derivation(name)
         np.testing.assert_array_equal(d.result, made.grads[name])
-        assert [d.of, d.wrt, d.forward[0].name] == [made.of, name, name]
+        assert [d.of.rstrip("₀₁₂₃₄₅₆₇₈₉"), d.wrt, d.forward[0].name] == [
+            made.of,
+            name,
+            name,
+        ]  # numbered if bound before
         assert len(d.forward) < 200
         assert len(d.backward) < 300
         assert d.along is not None
