@@ -7,7 +7,6 @@ standard input they are taken, and answered, one by one: a filter that pays its 
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from ndgrad.cli.job import Job
     from ndgrad.lang.program import Program
 
-WAITING = 4  # records that wait for each worker: enough to keep it busy, few enough to stay small
 Answer = tuple[str | bytes, str, bool]  # what goes to standard output, to standard error, and whether it is a result
 
 
@@ -117,8 +115,7 @@ class Runner:
         except Error as error:
             if number == 1 and self.is_of_all(error):
                 raise
-            said = f"record {number}: {render(error.diagnostics)}\n"
-            return self._line({"record": number, "error": as_json(error.diagnostics[0])}), said, False
+            return self.failed(number, error)
         # What holds for the program is said once; nan, of the first record that gives it.
         told = [warning for warning in made.warnings if number == 1 or (warning.code == "W403" and not self.had_nan)]
         self.had_nan = self.had_nan or any(warning.code == "W403" for warning in told)
@@ -130,6 +127,12 @@ class Runner:
         from ndgrad.cli.writing.json_result import as_object
 
         return self._line({"record": number, **as_object(made, self.program_name)}), warned, True
+
+    def failed(self, number: int, error: Error) -> Answer:
+        from ndgrad.lang.rendering import render
+
+        said = f"record {number}: {render(error.diagnostics)}\n"
+        return self._line({"record": number, "error": as_json(error.diagnostics[0])}), said, False
 
     def is_of_all(self, error: Error) -> bool:
         """Whether the options are wrong, or a device missing, whatever a record holds."""
@@ -249,43 +252,14 @@ def _rows(value: Any, option: str) -> Iterator[Any]:
 
 # Several processes
 
-_runner: Runner | None = None
-
 
 def in_processes(runner: Runner, records: Iterable[Any], workers: int) -> Iterator[Answer]:
     """The answers of several processes, in the order of the records. Stops where processes cannot be forked."""
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+
+    from ndgrad.cli.workers import Ended, in_order
 
     if "fork" not in multiprocessing.get_all_start_methods():
         problems.usage("--jobs needs a system that can fork processes")
-    context = multiprocessing.get_context("fork")
-    sys.stdout.flush()
-    pool = ProcessPoolExecutor(workers, context, _begin, (runner,))
-    waiting: deque[Any] = deque()
-    try:
-        for number, record in enumerate(records, 1):
-            waiting.append(pool.submit(_answer, number, record))
-            if len(waiting) >= workers * WAITING:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-    pool.shutdown()
-
-
-def _begin(runner: Runner) -> None:
-    import signal
-
-    global _runner
-    _runner = runner
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # end quietly; the first process says what there is to say
-
-
-def _answer(number: int, record: Any) -> Answer:
-    assert _runner is not None
-    return _runner.answer(number, record)
+    for answer in in_order(runner.answer, records, workers):
+        yield runner.failed(answer.number, problems.ended(answer.status)) if isinstance(answer, Ended) else answer

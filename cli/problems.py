@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ndgrad.errors import DeviceError, Diagnostic, InputError, Label, Source, Span
+from ndgrad.errors import DeviceError, Diagnostic, InputError, Label, LimitError, Source, Span
 
 
 def usage(message: str) -> NoReturn:
@@ -140,6 +140,17 @@ def nothing_left(takers: int) -> InputError:
     """E619: fewer arrays come through standard input than are taken from it."""
     cure = f"{takers} arrays are taken from it, in the order in which they are asked for"
     return InputError(Diagnostic("E619", "standard input holds too few arrays", help=cure))
+
+
+def ended(status: int | None) -> LimitError:
+    """E502: a process of --jobs ended before it had computed its record; `status` is negative for a signal."""
+    import signal
+
+    how = f"with status {status}"
+    if status is not None and status < 0:
+        how = f"by {signal.Signals(-status).name}"
+    cure = "a system short of memory ends processes: use fewer --jobs, or set --max-memory"
+    return LimitError(Diagnostic("E502", f"the process that computed this record was ended {how}", help=cure))
 
 
 def no_records(option: str) -> InputError:
