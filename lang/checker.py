@@ -267,9 +267,9 @@ def unknown(checker: Checker, bound: Iterable[str]) -> list[Diagnostic]:
     """Free names that are neither built in nor bound, and inputs without a value."""
     given = set(bound)
     found = []
-    known = {*given, *checker.globals, *CONSTANTS, *function_names()}
     for name, node in checker.free.items():
         if name not in given and name not in CONSTANTS and builtin(name) is None:
+            known = {*given, *checker.globals, *CONSTANTS, *function_names()}
             found.append(problems.unknown_name(node.span, name, known - {name}))
     for name, declaration in checker.inputs.items():
         if name not in given and declaration.default is None:

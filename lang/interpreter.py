@@ -325,13 +325,24 @@ class Compiler(Expressions):
 
         def rounds(f: Frame, at: int) -> Iterator[Any]:
             state = f[STATE]
+            mark = 1 << max(10, at.bit_length())
+            before = compared = None
             while True:
+                if at >= mark:
+                    from ndgrad.lang.endless import picture
+
+                    if at == mark:
+                        before = picture(f)
+                    elif before is not None and picture(f) == before:
+                        raise problems.raised(problems.never_ends(span, at, text_of(compared)))
+                    else:
+                        mark *= 2
                 taken, compared = condition(f)
                 if not taken:
                     break
                 state.steps -= 1
                 if state.steps < 0:
-                    raise stop(state, span, f"after {at} rounds of this loop: {text_of(compared)}")
+                    raise stop(state, span, f"after {at:,} rounds of this loop: {text_of(compared)}")
                 at += 1
                 signal = body(f)
                 if signal is BREAK or signal is RETURN:

@@ -801,7 +801,13 @@ def too_many_steps(span: Span | None, limit: int, remark: str, depth: int) -> Di
     """E504: the run takes more rounds and calls than allowed. depth: of the call that was one too many."""
     what = "recursion, or the loop," if depth > 1 else "loop"
     cure = f"does the {what} end? --max-steps raises the limit"
-    return Diagnostic("E504", f"the run was stopped after {limit} rounds and calls", _stopped_at(span, remark), cure)
+    return Diagnostic("E504", f"the run was stopped after {limit:,} rounds and calls", _stopped_at(span, remark), cure)
+
+
+def never_ends(span: Span, rounds: int, compared: str) -> Diagnostic:
+    """E504: a round of a loop has changed nothing, so that the next would be the same."""
+    labels = (Label(span, f"after {rounds:,} rounds, the last of which changed no variable: {compared}"),)
+    return Diagnostic("E504", "this loop never ends", labels, "change what the condition compares, or leave by `break`")
 
 
 def out_of_time(span: Span | None, seconds: float, remark: str) -> Diagnostic:

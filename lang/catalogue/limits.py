@@ -33,7 +33,8 @@ ENTRIES = (
         "E504",
         "too many steps",
         "The run was stopped after a number of rounds of loops and calls of functions. The loop may never end; if it "
-        "only takes long, `--max-steps` raises the limit.",
+        "only takes long, `--max-steps` raises the limit. A loop that is seen to never end, since a round has changed "
+        "no variable, is stopped sooner.",
         "$ ndgrad eval 'while x > 0: x = x * 2' -i x=1 --max-steps 500\n",
         "$ ndgrad eval 'while x > 1e-3: x = x / 2' -i x=1 --max-steps 500\n",
     ),
