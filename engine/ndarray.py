@@ -26,6 +26,7 @@ class NDArray:
 
     __slots__ = ("__weakref__", "_data", "_grad", "_node", "_truth")
     traced: ClassVar[bool] = False  # whether it is inside a transformation (jvp, vmap)
+    counts: ClassVar[bool] = False  # whether it stands for a Python number, which may be an index
 
     _data: Any
     _node: Node | None

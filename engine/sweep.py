@@ -305,7 +305,21 @@ class _Sweep:
         parts[at] = g if parts[at] is None else parts[at] + g
 
     def rerun(self, node: Node, parts: list[Any]) -> None:
-        """Record again what a segment did, and walk through that; its nodes are younger than all that waits."""
+        """Record again what a segment did, and walk through that; its nodes are younger than all that waits.
+
+        Where the segment has a way back of its own, a first walk takes that.
+        """
+        if not self.careful and not self.graph:
+            made = node.statics[0].pulled(parts)
+            if made is not None:
+                for parent, c in zip(node.parents, made, strict=True):
+                    if parent is None or parent.id < self.oldest:
+                        continue
+                    if c is None:
+                        self.flat.append(parent)
+                    else:
+                        self.add(parent, c)
+                return
         floor = tick()
         tick()
         ends = [y.node for y in node.statics[0].again()]

@@ -29,12 +29,14 @@ from ndgrad.lang.values import (
 )
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.primitive import REQUIRED, Parameter, Primitive
+from ndgrad.shapes import Undetermined
 
 if TYPE_CHECKING:
     from ndgrad.lang.expressions import Expressions
     from ndgrad.tape import Node
 
 CALL_LIMIT = 1000
+PURE = frozenset({"len", "range"})  # functions that can be traced, as all operations can
 
 _PAIRWISE = {"max": "maximum", "min": "minimum"}  # what takes two values, by the reduction that takes an axis second
 
@@ -96,6 +98,8 @@ def _special_call(special: Special, given: list[Run], named: list[tuple[str, Run
 
     def run(f: Frame) -> Any:
         values = [argument(f) for argument in given]
+        if f[RUN].tracing and name not in PURE:
+            raise Undetermined(name)
         try:
             return call(span, f[RUN], *values, **{keyword: value(f) for keyword, value in named})
         except Exception as error:
@@ -125,6 +129,8 @@ def call_value(
         problem = special_misfit(value, len(values), list(named), span)
         if problem is not None:
             raise problems.raised(problem)
+        if state.tracing and value.name not in PURE:
+            raise Undetermined(value.name)
         try:
             return value.call(span, state, *values, **named)
         except Exception as error:

@@ -58,6 +58,8 @@ def _part(compiler: Expressions, node: syntax.Expression) -> Run:
 
 def _checked(value: Any, span: Span) -> Any:
     if isinstance(value, NDArray):
+        if value.counts:
+            return value
         data = plain(value)
         if data.dtype.kind == "f":
             if data.ndim == 0 and float(data).is_integer():

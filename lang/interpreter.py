@@ -18,13 +18,43 @@ from ndgrad.lang.indexing import compile_key, write_variable, written
 from ndgrad.lang.inputs import declared
 from ndgrad.lang.limits import stop
 from ndgrad.lang.scopes import RESULT, STATE, Scope, assigned, target_names
-from ndgrad.lang.values import UNBOUND, Frame, Run, described, failed, formatted, rows
+from ndgrad.lang.values import UNBOUND, Frame, Run, described, failed, formatted, length, rows
 from ndgrad.ndarray import NDArray
 from ndgrad.ops import find
 
 BREAK, CONTINUE, RETURN = 1, 2, 3
 
 Store = Callable[[Frame, Any], None]
+
+
+WAIT = 400  # rounds of a loop before it is compiled
+NEVER = 1 << 62
+END = object()  # of a sequence
+
+
+class Waiting:
+    """A loop that has made few rounds yet. wait: how many more to make before it is looked at."""
+
+    compiled: Any = None
+
+    def __init__(
+        self, compiler: Compiler, node: syntax.While | syntax.For, body: Run, store: Store | None = None
+    ) -> None:
+        self.parts = compiler, node, body, store
+        self.wait = WAIT if compiler.compiles else NEVER
+
+    def seen(self, rounds: int) -> None:
+        """So many rounds were made."""
+        if self.wait < NEVER:
+            self.wait = max(0, self.wait - rounds)
+
+    def begin(self, f: Frame, values: Any = None) -> Any:
+        """See `compiled_loops.Loop`."""
+        if self.compiled is None:
+            from ndgrad.lang.compiled_loops import Loop
+
+            self.compiled = Loop(*self.parts)
+        return self.compiled.begin(f, values)
 
 
 class Compiler(Expressions):
@@ -34,8 +64,11 @@ class Compiler(Expressions):
     tail     the statements (by id) of which one is the last that runs
     """
 
+    compiles = True  # whether loops may be compiled
+
     def __init__(self, scope: Scope, hidden: frozenset[str], traced: bool, tail: frozenset[int]) -> None:
         super().__init__(scope, hidden)
+        self.compiles = self.compiles and not traced
         self.traced = traced
         self.tail = tail
 
@@ -322,11 +355,14 @@ class Compiler(Expressions):
     def while_(self, node: syntax.While) -> Run:
         condition, body = compile_condition(self, node.condition), self.block(node.body)
         span = node.condition.span
+        loop = self.loop(node, body)
 
         def rounds(f: Frame, at: int) -> Iterator[Any]:
             state = f[STATE]
             mark = 1 << max(10, at.bit_length())
-            before = compared = None
+            before = compared = turn = None
+            due = at + loop.wait
+            first = at
             while True:
                 if at >= mark:
                     from ndgrad.lang.endless import picture
@@ -337,6 +373,13 @@ class Compiler(Expressions):
                         raise problems.raised(problems.never_ends(span, at, text_of(compared)))
                     else:
                         mark *= 2
+                elif at >= due:
+                    turn = turn or loop.begin(f)
+                    made = turn.run(at, mark - at, partial(rounds, f)) if turn else 0
+                    at += made
+                    due = at if made else at + 1 if turn and turn.tries else NEVER
+                    if made:
+                        continue
                 taken, compared = condition(f)
                 if not taken:
                     break
@@ -350,6 +393,7 @@ class Compiler(Expressions):
                     yield signal
                     return
                 yield None
+            loop.seen(at - first)
             state.path.note(span, "while", at > 0, compared, at)
 
         def run(f: Frame) -> Any:
@@ -364,19 +408,36 @@ class Compiler(Expressions):
     def for_(self, node: syntax.For) -> Run:
         iterable, place = self.compile(node.iterable), node.iterable.span
         store, body = self.store(node.target, place, condensed(place.text)), self.block(node.body)
+        loop = self.loop(node, body, store)
 
         def rounds(f: Frame, values: Any, at: int) -> Iterator[Any]:
             state = f[STATE]
-            for value in rows(values, place, at):
+            turn = None
+            due = at + loop.wait
+            first = at
+            turns = iter(rows(values, place, at))
+            while True:
+                if at >= due:
+                    turn = turn or loop.begin(f, values)
+                    made = turn.run(at, length(values, place) - at, partial(rounds, f, values)) if turn else 0
+                    at += made
+                    due = at if made else at + 1 if turn and turn.tries else NEVER
+                    if made:
+                        turns = iter(rows(values, place, at))
+                value = next(turns, END)
+                if value is END:
+                    break
                 state.steps -= 1
                 if state.steps < 0:
                     raise stop(state, place)
                 store(f, value)
+                at += 1
                 signal = body(f)
                 if signal is BREAK or signal is RETURN:
                     yield signal
                     return
                 yield None
+            loop.seen(at - first)
 
         def run(f: Frame) -> Any:
             values = iterable(f)
@@ -388,6 +449,10 @@ class Compiler(Expressions):
             return RETURN if signal is RETURN else None
 
         return run
+
+    def loop(self, node: syntax.While | syntax.For, body: Run, store: Store | None = None) -> Waiting:
+        """What may compile a loop when it has made some rounds."""
+        return Waiting(self, node, body, store)
 
     def break_(self, node: syntax.Break) -> Run:
         return lambda f: BREAK

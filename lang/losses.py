@@ -42,6 +42,8 @@ def losing(losses: list[Loss]) -> type[Compiler]:
     """A compiler whose programs tell `losses`."""
 
     class Losing(Compiler):
+        compiles = False
+
         def compile(self, node: syntax.Expression) -> Run:
             made: Run = super().compile(node)
             name = self.loses(node)

@@ -25,6 +25,8 @@ _LONGEST = 40  # characters of an expression in a message
 class Checking(Compiler):
     """A compiler whose expressions stop at the first result that is not finite, though their operands are."""
 
+    compiles = False
+
     def compile(self, node: syntax.Expression) -> Run:
         made = super().compile(node)
         seen = self.__dict__.setdefault("seen", {})  # the last value of every expression, by id of the node

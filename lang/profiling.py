@@ -146,6 +146,8 @@ def _timing(clock: _Clock, kind: type[Compiler]) -> type[Compiler]:
     """A compiler of that kind whose closures tell the clock."""
 
     class Timing(kind):  # type: ignore[valid-type, misc]
+        compiles = False  # the lines of a compiled loop cannot be told apart
+
         def compile(self, node: syntax.Expression) -> Run:
             made: Run = super().compile(node)
             if isinstance(node, _LEAVES) or id(node) in self.constants:

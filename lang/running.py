@@ -59,7 +59,7 @@ class Result:
     jvp       the derivative along the directions given, of the output's shape; None unless asked for
     hvp       the Hessian times the directions given, by name of the input
     path      the decisions of the run; seconds, how long it took; warnings
-    operations   how many operations were recorded
+    operations   how many operations were recorded; compiled, how many compiled loops have computed, recorded or not
     fused     what was computed in tiles, on large arrays; None where nothing was
     recomputed   what was not kept but computed again (with memory=…), else None
     traffic   what crossed to a device and back, and what ran there (with device=…), else None
@@ -88,7 +88,7 @@ class Result:
         self.hvp: dict[str, np.ndarray[Any, Any]] = further.get("hvp", {})
         self.outputs = outputs
         self.grads = grads
-        self.operations = 0
+        self.operations = self.compiled = 0
         self.fused: Report | None = None
         self.traffic: Traffic | None = None
         self.recomputed: Recomputed | None = None
@@ -291,7 +291,8 @@ class Run:
             further,
             None if y is None else np.array(plain(y)),
         )
-        made.operations = operations
+        made.operations = operations + state.kept
+        made.compiled = state.compiled
         if self.trace and y is not None:
             made.recorded = Recorded(of or "", y, head, tuple((name, value) for name, (value, _) in outputs.items()))
         made.fused = _counted(fused)

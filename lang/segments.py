@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad import autograd
 from ndgrad.apply import SEGMENT, output
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
-from ndgrad.lang.conditions import Path
-from ndgrad.lang.scopes import AROUND, FIRST
-from ndgrad.lang.scopes import STATE as PLACE
-from ndgrad.lang.values import Frame, Function, Special
+from ndgrad.lang.rerun import Rerun, Slot, frames_of
+from ndgrad.lang.scopes import FIRST
+from ndgrad.lang.values import Frame
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import random
 from ndgrad.tape import STATE, General, Node, Remote, owner_of, tick
@@ -36,7 +34,6 @@ OWN = 2000  # bytes of a segment without the values, about
 AHEAD = 4096  # rounds after which a loop that records nothing is looked at again
 
 Rounds = Callable[[int], Iterator[Any]]  # from a round on, the signals that the rounds of a loop end with
-Slot = tuple[int, ...]  # a place in a frame, and the way into the tuple there
 
 
 class Recomputed(Frozen):
@@ -135,21 +132,18 @@ class _Row:
         self.nodes.append(node)
 
 
-class Segment:
-    """Rounds of a loop that can be run again from the values that the variables had before them."""
+class Segment(Rerun):
+    """Rounds that were recorded, and dropped."""
 
     def __init__(self, budget: Budget, rounds: Rounds, f: Frame, span: Span, at: int) -> None:
+        super().__init__(f, frames_of(f))
         self.budget = budget
         self.rounds = rounds
-        self.frame = f
         self.span = span
         self.at = at
         self.count = 0
-        self.training = STATE.training
-        self.frames = [(frame, frame[:]) for frame in _frames(f)]
         self.draws = random.generator().bit_generator.state
         self.begun = tick()
-        self.slots: list[Slot] = []
         self.parts = 1
         self.bytes = 0
 
@@ -197,32 +191,10 @@ class Segment:
         self.at, self.count, self.parts = first.at, first.count + self.count, first.parts + self.parts
         self.frames, self.draws = first.frames, first.draws
 
-    def again(self) -> list[Any]:
-        """The values at the end, recorded anew."""
-        f = self.frame
-        state = f[PLACE]
-        found = [(frame, frame[:]) for frame, _ in self.frames]
-        path, show, steps, last, outputs = state.path, state.show, state.steps, state.last, state.outputs
-        stream = random.generator().bit_generator
-        draws = stream.state
+    def repeat(self) -> None:
         self.budget.again += self.count
-        try:
-            for frame, values in self.frames:
-                frame[:] = values
-            state.path, state.show, state.outputs = Path(), _nowhere, dict(outputs)
-            state.steps += 1 << 61  # these rounds have been counted
-            stream.state = self.draws
-            with autograd.record(self.training):
-                for _ in self.budget.over(self.rounds, f, self.span, self.at, self.count):
-                    pass
-            return [_at(f, slot) for slot in self.slots]
-        finally:
-            for frame, values in found:
-                frame[:] = values
-            state.path, state.show, state.last, state.outputs = path, show, last, outputs
-            if state.stopped is None:
-                state.steps = steps
-            stream.state = draws
+        for _ in self.budget.over(self.rounds, self.frame, self.span, self.at, self.count):
+            pass
 
 
 def _first(signals: Iterator[Any], count: int | None) -> Iterator[Any]:
@@ -232,13 +204,6 @@ def _first(signals: Iterator[Any], count: int | None) -> Iterator[Any]:
         return
     for _ in range(count):
         yield next(signals)
-
-
-def _at(f: Frame, slot: Slot) -> Any:
-    value: Any = f
-    for i in slot:
-        value = value[i]
-    return value
 
 
 def _arrays(values: Iterable[Any]) -> Iterator[NDArray]:
@@ -264,30 +229,6 @@ def _renewed(values: Iterable[Any], fresh: dict[int, NDArray]) -> list[Any]:
     return [
         tuple(_renewed(value, fresh)) if value.__class__ is tuple else fresh.get(id(value), value) for value in values
     ]
-
-
-def _frames(f: Frame) -> list[Frame]:
-    """The frames that something running in `f` can read: those around it, and those of the functions there."""
-    found: dict[int, Frame] = {}
-    stack: list[Any] = [f]
-    while stack:
-        value = stack.pop()
-        if value.__class__ is list:
-            if id(value) in found:
-                continue
-            found[id(value)] = value
-            stack += [value[AROUND], *value[FIRST:]]
-        elif value.__class__ is Function:
-            stack += [value.frame, *value.defaults]
-        elif value.__class__ is tuple:
-            stack += value
-        elif value.__class__ is Special or value.__class__ is _PYTHON:
-            call = value.call if value.__class__ is Special else value
-            stack += [cell.cell_contents for cell in getattr(call, "__closure__", None) or ()]
-    return list(found.values())
-
-
-_PYTHON = type(_first)  # derivatives of functions are Python functions that hold these
 
 
 def _recorded(f: Frame, since: int, seen: set[int]) -> int:
@@ -320,7 +261,3 @@ def _size(value: Any, seen: set[int]) -> int:
         return 0
     seen.add(id(value))
     return size
-
-
-def _nowhere(text: str) -> None:
-    return

@@ -21,6 +21,9 @@ class State:
     sizes        what the names in the shapes of inputs stand for, with the place
     follow       whether every float input is tracked, so that the record tells how all values were made
     budget       how much recorded loops may keep (`segments.Budget`), None for any
+    compiles     whether loops over small arrays may be compiled
+    compiled     operations that compiled loops computed; kept, how many of them for the way back
+    tracing      whether a round is traced now, to be compiled
     bindings     (name, number, value, span, text) of every assignment, if they are recorded
     """
 
@@ -28,10 +31,13 @@ class State:
         "bindings",
         "bound_by",
         "budget",
+        "compiled",
+        "compiles",
         "depth",
         "follow",
         "given",
         "inputs",
+        "kept",
         "last",
         "limit",
         "outputs",
@@ -41,6 +47,7 @@ class State:
         "steps",
         "stopped",
         "times",
+        "tracing",
         "wanted",
     )
 
@@ -62,6 +69,9 @@ class State:
         self.depth = 0
         self.budget: Any = None
         self.follow = traced
+        self.compiles = not traced
+        self.compiled = self.kept = 0
+        self.tracing = False
         self.inputs: dict[str, NDArray] = {}
         self.outputs: dict[str, tuple[Any, Span]] = {}
         self.last: list[tuple[str, Any, Span]] = []

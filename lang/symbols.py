@@ -24,15 +24,16 @@ from ndgrad.lang.running import Run
 from ndgrad.lang.state import State
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import names as operation_names
+from ndgrad.plans import replaced
+from ndgrad.plans.tracing import Call, Placeholder, Reg, Step, Trace
 from ndgrad.primitive import REQUIRED, Primitive
 from ndgrad.shapes import Abstract, Undetermined
 from ndgrad.symbol.calls import CORE
 from ndgrad.symbol.evaluation import lowered
-from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, name_for, replaced
+from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, name_for
 from ndgrad.symbol.inference import infer_dtypes, shapes_of
 from ndgrad.symbol.problems import undecided
 from ndgrad.symbol.symbol import Symbol
-from ndgrad.symbol.tracing import Call, Placeholder, Reg, Step, Trace
 
 if TYPE_CHECKING:
     from ndgrad.lang.program import Program

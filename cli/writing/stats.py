@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 def of(result: Result) -> dict[str, Any]:
     """The seconds of the run, its operations recorded, and the most bytes that the process ever had in use.
 
-    Where operations waited and were computed together, `fused` says how: see `ndgrad.fusion.Report`; where loops were
-    held to a budget of memory, `recomputed` says how many segments were made, and the rounds computed again.
+    `compiled` says how many operations compiled loops have computed. Where operations waited and were computed
+    together, `fused` says how: see `ndgrad.fusion.Report`; where loops were held to a budget of memory, `recomputed`
+    says how many segments were made, and the rounds computed again.
     """
     made: dict[str, Any] = {"seconds": result.seconds, "operations": result.operations}
+    if result.compiled:
+        made["compiled"] = result.compiled
     if result.fused is not None:
         made["fused"] = {
             name: getattr(result.fused, name) for name in ("groups", "operations", "passes", "tiles", "threads")
@@ -39,6 +42,8 @@ def text(result: Result) -> str:
     """The same in one line."""
     found = of(result)
     said = f"{found['seconds'] * 1e3:,.1f} ms · {found['operations']:,} operations recorded"
+    if "compiled" in found:
+        said += f" · {found['compiled']:,} computed by compiled loops"
     if "fused" in found:
         said += " · " + fused(found["fused"])
     if "recomputed" in found:

@@ -12,8 +12,9 @@ from ndgrad.aliases import aliased, behind, renamed
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray
 from ndgrad.ops import find, lookup
+from ndgrad.plans import replaced
 from ndgrad.primitive import Primitive
-from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, Sub, name_for, replaced
+from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, Sub, name_for
 from ndgrad.symbol.symbol import Symbol
 
 CORE = "core."

@@ -16,11 +16,12 @@ import numpy as np
 from ndgrad import autograd
 from ndgrad.namespace import RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array
+from ndgrad.plans import replaced
+from ndgrad.plans.tracing import Call, Placeholder, Reg, Step, Trace
 from ndgrad.primitive import Primitive
 from ndgrad.symbol import problems
-from ndgrad.symbol.graph import Sub, replaced
+from ndgrad.symbol.graph import Sub
 from ndgrad.symbol.symbol import Symbol
-from ndgrad.symbol.tracing import Call, Placeholder, Reg, Step, Trace
 
 
 def gradient_symbol(symbol: Symbol, wrt: str | Symbol | Sequence[str | Symbol]) -> Symbol:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ndgrad.ndarray import NDArray
+from ndgrad.plans import replaced
+from ndgrad.plans.tracing import Placeholder, Trace
 from ndgrad.shapes import Abstract, Undetermined
 from ndgrad.symbol import problems
 from ndgrad.symbol.calls import function_of
-from ndgrad.symbol.graph import Node, Output, Sub, filled, ordered, replaced
-from ndgrad.symbol.tracing import Placeholder, Trace
+from ndgrad.symbol.graph import Node, Output, Sub, filled, ordered
 
 UNROLLED = 20_000  # nodes that a loop of known length may become
 

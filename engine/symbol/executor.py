@@ -16,15 +16,15 @@ from ndgrad import autograd
 from ndgrad.context import Context, cpu, need_cpu
 from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import random
+from ndgrad.plans.plan import Plan
+from ndgrad.plans.tracing import Placeholder, Reg
 from ndgrad.problems import head_does_not_fit, overwritten
 from ndgrad.shapes import Undetermined
 from ndgrad.symbol import problems
 from ndgrad.symbol.evaluation import lowered, run_nodes
 from ndgrad.symbol.graph import ordered
 from ndgrad.symbol.inference import infer_dtypes, infer_shape, shapes_of
-from ndgrad.symbol.plan import Plan
 from ndgrad.symbol.symbol import Symbol
-from ndgrad.symbol.tracing import Placeholder, Reg
 from ndgrad.tape import STATE, General, GradReq, Sink, owner_of, tick, written
 
 

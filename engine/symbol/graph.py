@@ -13,10 +13,11 @@ A `Sub` among the arguments is a symbol of its own: the body of a loop, the valu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.frozen import Frozen
+from ndgrad.plans import replaced
 from ndgrad.tape import tick
 
 if TYPE_CHECKING:
@@ -71,17 +72,6 @@ class Node:
 
 
 Output = tuple[Node, int]  # one of the outputs of a node
-
-
-def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
-    """`value` with `change` made to every leaf of its lists, tuples and slices."""
-    if isinstance(value, tuple):
-        return tuple(replaced(v, change) for v in value)
-    if isinstance(value, list):
-        return [replaced(v, change) for v in value]
-    if isinstance(value, slice):
-        return slice(*(replaced(v, change) for v in (value.start, value.stop, value.step)))
-    return change(value)
 
 
 def filled(node: Node, arrays: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

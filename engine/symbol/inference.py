@@ -17,14 +17,15 @@ import numpy as np
 
 from ndgrad import autograd
 from ndgrad.ops import lookup
+from ndgrad.plans import replaced
+from ndgrad.plans.tracing import Trace
 from ndgrad.shapes import Abstract, Undetermined
 from ndgrad.shapes import infer as infer_operation
 from ndgrad.symbol import problems
 from ndgrad.symbol.calls import CORE, _primitive_of
 from ndgrad.symbol.evaluation import lowered, run_node
-from ndgrad.symbol.graph import Node, Slot, Sub, ordered, replaced
+from ndgrad.symbol.graph import Node, Slot, Sub, ordered
 from ndgrad.symbol.symbol import Symbol
-from ndgrad.symbol.tracing import Trace
 
 Shape = tuple[int, ...]
 Known = dict[tuple[int, int], Shape]  # (id of the node, number of its output) → shape

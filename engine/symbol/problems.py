@@ -9,8 +9,6 @@ from typing import Any
 from ndgrad.errors import Diagnostic, InputError, NameError_, ShapeError
 from ndgrad.problems import Shape, shown
 
-UNDECIDED = "the shape depends on values, which a graph does not have yet"
-
 
 def unknown_variable(where: str, name: str, known: Sequence[str]) -> NameError_:
     """E201: a name that is no variable of the symbol."""

@@ -35,7 +35,7 @@ ENTRIES = (
         "The run was stopped after a number of rounds of loops and calls of functions. The loop may never end; if it "
         "only takes long, `--max-steps` raises the limit. A loop that is seen to never end, since a round has changed "
         "no variable, is stopped sooner.",
-        "$ ndgrad eval 'while x > 0: x = x * 2' -i x=1 --max-steps 500\n",
+        "$ ndgrad eval 'while x > 0: x = x + 1' -i x=1 --max-steps 500\n",
         "$ ndgrad eval 'while x > 1e-3: x = x / 2' -i x=1 --max-steps 500\n",
     ),
     Entry(
@@ -43,7 +43,7 @@ ENTRIES = (
         "too much time",
         "The run was stopped when its time was up; the message says where it was. The loop may never end; if it only "
         "takes long, `--timeout` raises the limit.",
-        "$ ndgrad eval 'while x > 0: x = x * 1' -i x=1 --timeout 0.1\n",
+        "$ ndgrad eval 'while x > 0: x = x + 1' -i x=1 --timeout 0.1\n",
         "$ ndgrad eval 'while x > 1e-3: x = x / 2' -i x=1 --timeout 10\n",
     ),
 )

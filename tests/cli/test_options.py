@@ -77,9 +77,9 @@ def test_a_long_run_says_on_a_terminal_how_far_it_is(said: Said, monkeypatch: py
     monkeypatch.setattr(progress, "PATIENCE", 0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    text = "b = 1\nprint(b)\nwhile b < 350000: b = b + 1"
+    text = "b = 1\nprint(b)\nwhile b < 8000000: b = b + 1"
     code, out, read = said("eval", text, "--format", "plain")
-    assert (code, out) == (0, "350000\n")
+    assert (code, out) == (0, "8000000\n")
     assert re.fullmatch(
         r"1\n(\r[\d,]+ of at most 10,000,000 rounds and calls; Ctrl-C ends the run\x1b\[K)+\r\x1b\[K", read
     )

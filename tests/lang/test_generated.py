@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from ndgrad.lang import compile
+from ndgrad.lang import compile, interpreter
 from ndgrad.lang.program import Program
 
 STEP = 1e-5
@@ -185,3 +186,61 @@ def test_derivatives_agree(text: str, x: Any, w: Any, tx: Any, tw: Any) -> None:
     close(forward_over_reverse, reverse_twice, 1e-8)
     close(reverse_over_forward, reverse_twice, 1e-8)
     close(product, again, 1e-8)
+
+
+@st.composite
+def loops(draw: Callable[..., Any]) -> str:
+    """The text of a program whose loops do the same operations in every round."""
+    write = Writer(draw)
+    names = ("x", "w", "u", "v")
+    f = ["def f(a, b=0.5):", "    return sin(a * b) + 0.1 * a", "def g(a, n):", "    return a * n / 4"]
+    lines = ["u, v, s, k, q = x * w, sin(w), 0.0, 0, x", "m = outer(x, w)"]
+    for i in range(1 + write.number(2)):
+        body = ["t = " + write.bounded(names, 1)] if write.number(1) else []
+        for _ in range(1 + write.number(2)):
+            v = write.one(("u", "v"))
+            body.append(f"{v} = {write.bounded(names, 2)}")
+        extra = (
+            "u, v = v, u",
+            "s += tanh(sum(u))",
+            "q = u",
+            "k += 1",
+            "u = u * (1 - k / 99)",
+            "u += m[0] * s / 9",
+            "pass",
+        )
+        body += [write.one(extra), write.one(extra)]
+        head = write.one(
+            (f"for i{i} in range({3 + write.number(6)}):", f"for r{i} in m:", f"for i{i} in range(9, 2, -2):", "while")
+        )
+        if head == "while":
+            head = f"k = 0\nwhile k < {3 + write.number(6)} and (norm(u) >= 0 or not k > 2):"
+            body.append("k = k + 1")
+        elif head.startswith("for r"):
+            body.append(write.one((f"u = u * r{i}", f"v = v + r{i} / 3", "pass")))
+        else:
+            body.append(write.one((f"u = u * x[i{i} % 3]", f"v = v * (1 - i{i} / 20)", "pass")))
+        lines += [*head.split("\n"), *("    " + line for line in body)]
+    lines.append(f"return {write.scalar(('u', 'v', 'x'))} + sum(u * v) + s * k + sum(q)")
+    return "\n".join(["def loss(x, w):", *("    " + line for line in (*f, *lines))])
+
+
+@GENERATED
+@given(loops(), INPUTS, INPUTS, INPUTS, INPUTS)
+def test_compiled_loops_agree(text: str, x: Any, w: Any, tx: Any, tw: Any) -> None:
+    inputs = {name: np.array(value) for name, value in zip(("x", "w", "tx", "tw"), (x, w, tx, tw), strict=True)}
+    made = []
+    for wait in (1, interpreter.NEVER):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(interpreter, "WAIT", wait)
+            program = compile(text + CHOICES)
+            runs = [program.run(inputs | {"chosen": chosen}, grad=["x", "w"]) for chosen in (0, 1, 2, 0)]
+            made.append(runs)
+    compiled, known = made
+    for a, b in zip(compiled, known, strict=True):
+        assert decided(a) == decided(b)
+        for name, value in b.outputs.items():
+            close(a.outputs[name], value, 1e-12)
+        for name, value in b.grads.items():
+            close(a.grads[name], value, 1e-12)
+    assert not any(run.compiled for run in known)

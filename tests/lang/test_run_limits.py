@@ -50,7 +50,7 @@ def test_an_endless_while_says_the_line_the_rounds_and_the_last_values() -> None
     error = stopped("b = 1\nwhile b > 0:\n    b = b + 1", max_steps=1000)
     (label,) = error.diagnostics[0].labels
     assert (error.code, label.span.line) == ("E504", 2)
-    assert label.text == "after 1000 rounds of this loop: 1001 > 0"
+    assert label.text == "after 1,000 rounds of this loop: 1001 > 0"
 
 
 def test_the_time_is_limited() -> None:

@@ -19,10 +19,9 @@ from ndgrad.apply import _as_operand, bind, plain_operand
 from ndgrad.namespace import RECORDED
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.ops import lookup
+from ndgrad.plans import replaced
 from ndgrad.primitive import Primitive
 from ndgrad.shapes import Abstract, Undetermined, infer
-from ndgrad.symbol.graph import replaced
-from ndgrad.symbol.problems import UNDECIDED
 from ndgrad.tape import STATE
 from ndgrad.tracing import Traced
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Shape = tuple[int, ...]
+UNDECIDED = "the shape depends on values, which a graph does not have yet"
 DRAWS = frozenset({"uniform_draws", "normal_draws", "shuffled", "random_bernoulli"})
 
 
@@ -234,10 +234,14 @@ class Trace:
         given = tuple(operands[0]) if op.variadic else operands
         data = tuple(_operand(op, x) for x in given)
         fixed = replaced(statics, _register)
-        abstract = tuple(_abstract(x) for x in given)
-        made = infer(op, (abstract,) if op.variadic else abstract, replaced(statics, _abstract))
+        abstract = tuple(self.abstract(x) for x in given)
+        made = infer(op, (abstract,) if op.variadic else abstract, replaced(statics, self.abstract))
         key = None if op.name in DRAWS else _key((op.name, data, fixed))
         return self.add(op, data, fixed, made, key)
+
+    def abstract(self, leaf: Any) -> Any:
+        """What stands for an argument where the shape and dtype of the result are found."""
+        return Abstract(leaf.shape, leaf.dtype) if isinstance(leaf, Placeholder) else leaf
 
     def called(
         self, name: str, function: Callable[..., Any], args: Any, named: dict[str, Any], made: Any = None
@@ -334,10 +338,6 @@ def _operand(op: Primitive, x: Any) -> Any:
     if isinstance(x, NDArray):
         return x.data
     return None if x is None else plain_operand(op, x)
-
-
-def _abstract(leaf: Any) -> Any:
-    return Abstract(leaf.shape, leaf.dtype) if isinstance(leaf, Placeholder) else leaf
 
 
 def _key(value: Any) -> Any:

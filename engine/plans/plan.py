@@ -21,10 +21,10 @@ from ndgrad import autograd
 from ndgrad.apply import plain_function
 from ndgrad.namespace import PLAIN, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
+from ndgrad.plans import replaced
+from ndgrad.plans.tracing import DRAWS, Call, Reg, Step, Trace
 from ndgrad.primitive import NoDerivative, Primitive, parameter_names, returns_its_argument
 from ndgrad.sweep import Scattered, sweep
-from ndgrad.symbol.graph import replaced
-from ndgrad.symbol.tracing import DRAWS, Call, Reg, Step, Trace
 from ndgrad.tape import STATE
 
 STRETCH = 400  # steps in one compiled function
@@ -118,7 +118,7 @@ class Plan:
             call = f"{w.constant(plain_function(op))}({arguments})"
         else:
             call = f"{w.constant(op.value)}({w.constant(PLAIN)}, {arguments})"
-        targets = ", ".join(f"r[{i}]" for i in step.results)
+        targets = ", ".join(w.register(i) for i in step.results)
         w.line(f"{targets}{',' if op.outputs > 1 and len(step.results) == 1 else ''} = {call}")
 
     def _at_once(self, op: Primitive) -> bool:
@@ -180,18 +180,18 @@ class Plan:
             return
         op, results = step.op, step.results
         w.now = self._at_once(op)
-        take = " = ".join(f"b[{i}]" for i in results if i not in self.wanted)
+        take = " = ".join(w.bar(i) for i in results if i not in self.wanted)
         if len(results) > 1:
-            w.line(f"g = ({', '.join(f'_dense(b[{i}])' for i in results)},)")
+            w.line(f"g = ({', '.join(f'_dense({w.bar(i)})' for i in results)},)")
             condition = "any(x is not None for x in g)"
         else:
-            w.line(f"g = b[{results[0]}]")
+            w.line(f"g = {w.bar(results[0])}")
             condition = "g is not None"
         w.line(f"if {condition}:")
         w.indent()
         if take:
             w.line(f"{take} = None")
-        if len(results) == 1:
+        if len(results) == 1 and w.loose(results[0]):
             w.line("if g.__class__ is Scattered: g = g.dense()")
         if w.now:
             w.line("g = tuple(map(_now, g))" if len(results) > 1 else "g = _now(g)")
@@ -220,8 +220,11 @@ class Plan:
         assert op.partials is not None
         y = step.results[0]
         shape, dtype = self.trace.shapes[y], self.trace.dtypes[y]
-        alike = all(x.__class__ in (Reg, float, int) for x in step.operands) and all(
-            self.trace.dtypes[x.number] is dtype for x in step.operands if x.__class__ is Reg
+        alike = all(
+            self.trace.dtypes[x.number] is dtype
+            if x.__class__ is Reg
+            else x.__class__ in (float, int) or (isinstance(x, np.ndarray) and not x.shape and x.dtype == dtype)
+            for x in step.operands
         )
         for x, rule in zip(step.operands, op.partials, strict=True):
             if x.__class__ is not Reg or x.number not in self.leads or isinstance(rule, NoDerivative):
@@ -255,7 +258,9 @@ class Plan:
         assert isinstance(op, Primitive)
         values: dict[str, Any] = {"F": lambda: w.constant(PLAIN), "g": lambda: "g"}
         results = step.results
-        values["y"] = lambda: f"r[{results[0]}]" if len(results) == 1 else f"({', '.join(f'r[{i}]' for i in results)},)"
+        values["y"] = lambda: (
+            w.register(results[0]) if len(results) == 1 else f"({', '.join(map(w.register, results))},)"
+        )
         shapes = [self.trace.shapes[x.number] if x.__class__ is Reg else np.shape(x) for x in step.operands]
         if op.variadic:
             values[op.operands[0]] = lambda: f"({''.join(w.value(x) + ', ' for x in step.operands)})"
@@ -280,10 +285,10 @@ class Plan:
             shape, dtype = w.constant(self.trace.shapes[register]), w.constant(self.trace.dtypes[register])
             w.line(f"c = _fitted(c, {shape}, {dtype})")
         if register in self.met:
-            w.line(f"_gather(b, own, {register}, c)")
+            w.line(w.added(register, "c"))
         else:
             self.met.add(register)
-            w.line(f"b[{register}] = c")
+            w.line(f"{w.bar(register)} = c")
 
     def _write_reusing(self, w: _Writer, step: Step) -> None:
         """A rule that may change g in place: the first operand's share is g itself."""
@@ -475,10 +480,27 @@ class _Writer:
             self.scope[name] = value
         return name
 
+    def register(self, number: int) -> str:
+        """What the value of a register is called."""
+        return f"r[{number}]"
+
+    def bar(self, number: int) -> str:
+        """What the cotangent of a register is called."""
+        return f"b[{number}]"
+
+    def loose(self, number: int) -> bool:
+        """Whether the cotangent of a register may be `Scattered`, or changed in place."""
+        return True
+
+    def added(self, number: int, c: str) -> str:
+        """The line that adds to the cotangent of a register."""
+        return f"_gather(b, own, {number}, {c})"
+
     def value(self, x: Any) -> str:
         """An operand or a static: a register, a number, or a constant."""
         if x.__class__ is Reg:
-            return f"_now(r[{x.number}])" if self.now else f"r[{x.number}]"
+            name = self.register(x.number)
+            return f"_now({name})" if self.now else name
         if x is None or x is True or x is False or x.__class__ is int:
             return repr(x)
         if _registers_in(x):

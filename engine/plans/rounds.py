@@ -1,0 +1,347 @@
+"""The rounds of a loop as Python source: one function that runs them, one that goes back through them.
+
+    r0, r1 = carried                       forward
+    while n < limit:
+        r4 = norm(r0)
+        if not (r4 < 1e6): break
+        r5 = multiply(r0, r1)
+        keep((r5, r0))                     what the rules need of this round
+        r0 = r5
+        n += 1
+
+A round is a trace of its operations, so these are the steps of a `Plan`, its values in local variables. The
+values of what is carried from round to round change; what is fixed is the same in all, and gathers its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ndgrad.frozen import Frozen
+from ndgrad.ndarray import NDArray
+from ndgrad.plans import replaced
+from ndgrad.plans.plan import Plan, _dense, _differentiable, _needed, _registers_in, _Writer
+from ndgrad.plans.tracing import DRAWS, Call, Placeholder, Reg, Step, Trace
+from ndgrad.primitive import NoDerivative, Primitive
+from ndgrad.shapes import Undetermined
+
+MOST_STEPS = 400  # operations of a round; longer ones have little to gain
+LARGEST = 1 << 15  # entries of an array; on larger ones the arithmetic is what takes the time
+
+
+SIGNS = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / "}  # for which NumPy takes less time
+
+
+class Counter(Placeholder):
+    """The stand-in for a Python number: an int or a float, which takes no part in the dtype of a result."""
+
+    __slots__ = ("sample",)
+    counts = True
+
+    def __init__(self, trace: Trace, register: int, sample: int | float) -> None:
+        super().__init__(trace, register, (), np.asarray(sample).dtype)
+        self.sample = sample
+
+
+class RoundTrace(Trace):
+    """A trace in which registers may hold Python numbers. scalars: their arithmetic, by the name of the operation."""
+
+    def __init__(self, scalars: dict[str, Callable[..., Any]]) -> None:
+        super().__init__()
+        self.scalars = scalars
+        self.numbers: dict[int, Callable[..., Any] | None] = {}  # registers of numbers, and what computes each
+
+    def number(self, sample: int | float, function: Callable[..., Any] | None = None) -> Counter:
+        """A new register for a number like `sample`."""
+        register = self.register((), np.asarray(sample).dtype).register
+        self.numbers[register] = function
+        return Counter(self, register, sample)
+
+    def single(self, op: Primitive, operands: Any, statics: Any) -> Any:
+        given = tuple(operands[0]) if op.variadic else operands
+        if any(isinstance(x, NDArray) and not isinstance(x, Placeholder) and x.node is not None for x in given):
+            raise Undetermined("an operand is recorded, and none of the loop's own variables")
+        computed = _registers_in(replaced(statics, _as_register))
+        if computed and not (op.name == "index" and all(r in self.numbers for r in computed)):
+            raise Undetermined("an argument that is no array depends on the round")
+        if len(self.steps) > MOST_STEPS or op.name in DRAWS:
+            raise Undetermined("too many operations, or random ones")
+        if not any(isinstance(x, Placeholder) and not isinstance(x, Counter) for x in given):
+            if any(isinstance(x, Counter) for x in given):
+                return self.arithmetic(op, given)
+            if not computed:
+                raise Undetermined("nothing here depends on the round")
+        made = super().single(op, operands, statics)
+        for part in made if isinstance(made, tuple) else (made,):
+            if part.size > LARGEST:
+                raise Undetermined("an array is large")
+        return made
+
+    def arithmetic(self, op: Primitive, given: tuple[Any, ...]) -> Counter:
+        """An operation on numbers alone, which gives a number."""
+        function = self.scalars.get(op.name)
+        if function is None or any(isinstance(x, NDArray) and not isinstance(x, Counter) for x in given):
+            raise Undetermined("a function of numbers")
+        samples = [x.sample if isinstance(x, Counter) else x for x in given]
+        sample: int | float = 0 if op.name != "divide" and all(x.__class__ is int for x in samples) else 0.0
+        made = self.number(sample, function)
+        operands = tuple(Reg(x.register) if isinstance(x, Counter) else x for x in given)
+        self.steps.append(Step(op, operands, (), (made.register,)))
+        return made
+
+    def abstract(self, leaf: Any) -> Any:
+        return leaf.sample if isinstance(leaf, Counter) else super().abstract(leaf)
+
+    def called(self, *args: Any, **named: Any) -> Any:
+        raise Undetermined("an operation that asks for values")
+
+
+def _sharpened(step: Step, trace: Trace) -> Step:
+    """The step with a number that meets a float array as an array of that dtype, which NumPy takes in half the time."""
+    assert isinstance(step.op, Primitive)
+    if step.op.name not in SIGNS:
+        return step
+    arrays = [x.number for x in step.operands if x.__class__ is Reg and trace.shapes[x.number]]
+    if len(arrays) != 1 or trace.dtypes[arrays[0]].kind != "f":
+        return step
+    dtype = trace.dtypes[arrays[0]]
+    operands = tuple(np.array(x, dtype) if x.__class__ in (int, float) else x for x in step.operands)
+    return Step(step.op, operands, step.statics, step.results)
+
+
+def _as_register(leaf: Any) -> Any:
+    return Reg(leaf.register) if isinstance(leaf, Placeholder) else leaf
+
+
+class Clause(Frozen):
+    """A comparison of two values, or with sign "" whether the first is true; or parts joined by and, or, not."""
+
+    sign: str
+    parts: tuple[Any, ...]
+
+
+class Rounds(Plan):
+    """A round, and how rounds follow each other.
+
+    carried    pairs of the register that a round reads and the value (a register or a constant) for the next one
+    fixed      registers that are the same in all rounds
+    ends       the values (registers or constants) to give at the end, after those carried
+    condition  what must hold before a round, None where it is known how many there are
+    counter    the register that takes the number of the round, from a sequence of them
+    tracked    the registers among carried and fixed that a gradient may be asked for
+    """
+
+    def __init__(
+        self,
+        trace: RoundTrace,
+        carried: Sequence[tuple[int, Any]],
+        fixed: Sequence[int],
+        ends: Sequence[Any],
+        condition: Clause | None,
+        counter: int | None,
+        tracked: set[int],
+    ) -> None:
+        self.numbers = trace.numbers
+        self.carried = list(carried)
+        self.fixed = list(fixed)
+        self.ends = list(ends)
+        self.condition = condition
+        self.counter = counter
+        outputs = [*(value for _, value in carried), *ends, *(() if condition is None else _values(condition))]
+        wanted = set(tracked)
+        while True:
+            super().__init__(trace, outputs, sorted(wanted))
+            more = {r for r, value in carried if value.__class__ is Reg and value.number in self.leads} - wanted
+            if not more:
+                break
+            wanted |= more
+        for step in self.steps:
+            self.check(step)
+        self.steps = [_sharpened(step, trace) for step in self.steps]
+        decided = [x.number for x in outputs[: len(self.carried) + len(self.ends)] if x.__class__ is Reg]
+        self.backward_steps = _needed(self.steps, decided)  # a condition has no derivative
+        self.saved, self._pull = self._write_pull()
+        self.run = self._write_run(False)
+        self.run_keeping = self._write_run(True)
+
+    def check(self, step: Step) -> None:
+        """Undetermined for a step without a derivative where one may be asked for: the operation itself says why."""
+        if isinstance(step.op, Call):
+            raise Undetermined("a call")
+        if _differentiable(step, self.leads):
+            for x, rule in zip(step.operands, step.op.partials or step.op.vjps or (), strict=False):
+                if self.tracks(x) and isinstance(rule, NoDerivative):
+                    raise Undetermined("an operand without a derivative")
+
+    def tracks(self, value: Any) -> bool:
+        """Whether a gradient may be asked for what this is."""
+        return value.__class__ is Reg and value.number in self.leads
+
+    # Forward
+
+    def _write_run(self, keeping: bool) -> Callable[..., Any]:
+        w = _Locals("carried, fixed, counters, limit" + (", keep" if keeping else ""))
+        _unpack(w, [r for r, _ in self.carried], "carried")
+        _unpack(w, self.fixed, "fixed")
+        condition = [] if self.condition is None else _values(self.condition)
+        first = _needed(self.steps, [x.number for x in condition if x.__class__ is Reg])
+        rest = [step for step in self.steps if not any(step is other for other in first)]
+        early = {r for step in first for r in step.results} | {r for r, _ in self.carried}
+        ends = [
+            f"e{i}" if value.__class__ is Reg and value.number in early else w.value(value)
+            for i, value in enumerate(self.ends)
+        ]
+        w.line("n = 0")
+        if self.counter is None:
+            w.line("while n < limit:")
+        else:
+            w.line(f"for {w.register(self.counter)} in counters:")
+        w.indent()
+        for step in first:
+            self._write_forward(w, step, keeping)
+        if self.condition is not None:
+            w.line(f"if not {_written(w, self.condition)}: break")
+        for step in rest:
+            self._write_forward(w, step, keeping)
+        if keeping:
+            w.line(f"keep(({''.join(w.register(r) + ', ' for r in self.saved)}))")
+        copies = [(f"e{i}", w.value(value)) for i, value in enumerate(self.ends) if ends[i] == f"e{i}"]
+        copies += [(w.register(r), w.value(value)) for r, value in self.carried]
+        copies = [(name, value) for name, value in copies if name != value]
+        if copies:
+            w.line(f"{', '.join(name for name, _ in copies)} = {', '.join(value for _, value in copies)}")
+        w.line("n += 1")
+        w.dedent()
+        given = [*(w.register(r) for r, _ in self.carried), *ends]
+        w.line(f"return n, ({''.join(x + ', ' for x in given)}) if n else None")
+        return w.compiled()[0]
+
+    def _write_forward(self, w: _Writer, step: Step, training: bool) -> None:
+        function = self.numbers.get(step.results[0])
+        assert isinstance(step.op, Primitive)
+        sign = SIGNS.get(step.op.name)
+        if function is None and sign is None:
+            super()._write_forward(w, step, training)
+            return
+        operands = [w.value(x) for x in step.operands]
+        made = f"{w.constant(function)}({', '.join(operands)})" if function is not None else str(sign).join(operands)
+        w.line(f"{w.register(step.results[0])} = {made}")
+
+    # Back
+
+    def pull(
+        self, heads: Sequence[Any], fixed: Sequence[Any], saved: Sequence[tuple[Any, ...]]
+    ) -> tuple[list[Any], list[Any]]:
+        """The cotangents of what is carried into the first round, and of what is fixed; None where none arrives.
+
+        heads: the cotangents of what was carried out of the last round and of the ends, or None; fixed: the values;
+        saved: what each round kept, the first first.
+        """
+        b: list[Any] = [None] * len(self.trace.shapes)
+        with np.errstate(all="ignore"):
+            carried = self._pull(tuple(heads), fixed, b, set(), saved)
+        return [_dense(g) for g in carried], [_dense(b[r]) for r in self.fixed]
+
+    def _write_pull(self) -> tuple[list[int], Callable[..., Any]]:
+        """The registers that rounds keep for it, and the function that goes back."""
+        w = _Locals("heads, fixed, b, own, saved")
+        w.loosely = self._loose()
+        names = [f"h{i}" for i in range(len(self.carried) + len(self.ends))]
+        if names:
+            w.line(f"{', '.join(names)}, = heads")
+        _unpack(w, self.fixed, "fixed")
+        w.read.clear()
+        at = len(w.lines)
+        w.indent()
+        if w.loosely:
+            w.line(f"own.intersection_update({w.constant(frozenset(self.fixed))})")
+        tight = sorted(
+            {r for step in self.backward_steps for r in (*step.registers(), *step.results)}.union(
+                value.number for _, value in self.carried if value.__class__ is Reg
+            )
+            & self.leads - w.loosely
+        )
+        if tight:
+            w.line(f"{' = '.join(map(w.bar, tight))} = None")
+        self.met = set(self.fixed)
+        for name, value in zip(names, [*(value for _, value in self.carried), *self.ends], strict=True):
+            if self.tracks(value):
+                if value.number in self.met or value.number in w.loosely:
+                    w.line(f"if {name} is not None: {w.added(value.number, name)}")
+                else:
+                    w.line(f"{w.bar(value.number)} = {name}")
+                self.met.add(value.number)
+        for step in reversed(self.backward_steps):
+            if any(x in self.leads for x in step.results) and _differentiable(step, self.leads):
+                self._write_backward(w, step)
+        for name, (r, _) in zip(names, self.carried, strict=False):
+            w.line(f"{name} = {w.bar(r) if r in self.leads else None}")
+            if r in w.loosely:
+                w.line(f"{w.bar(r)} = None")
+        if self.ends:
+            w.line(" = ".join(names[len(self.carried) :]) + " = None")
+        w.dedent()
+        w.line(f"return ({''.join(name + ', ' for name in names[: len(self.carried)])})")
+        saved = sorted(w.read.difference(self.fixed))
+        w.lines.insert(at, f"    for ({''.join(f'r{r}, ' for r in saved)}) in reversed(saved):")
+        return saved, w.compiled()[0]
+
+    def _loose(self) -> set[int]:
+        """The registers whose cotangents are not simply sums of arrays: gathered over the rounds, or scattered."""
+        loose = self.leads.intersection(self.fixed)
+        for step in self.backward_steps:
+            if isinstance(step.op, Primitive) and step.op.partials is None:
+                loose |= self.leads.intersection(step.registers())
+                if step.op.reuse is not None:
+                    loose |= self.leads.intersection(step.results)
+        return loose
+
+
+class _Locals(_Writer):
+    """Source in which registers are local variables."""
+
+    def __init__(self, parameters: str) -> None:
+        super().__init__(parameters)
+        self.read: set[int] = set()
+        self.loosely: set[int] = set()
+
+    def register(self, number: int) -> str:
+        self.read.add(number)
+        return f"r{number}"
+
+    def bar(self, number: int) -> str:
+        return f"b[{number}]" if number in self.loosely else f"b{number}"
+
+    def loose(self, number: int) -> bool:
+        return number in self.loosely
+
+    def added(self, number: int, c: str) -> str:
+        name = self.bar(number)
+        if number in self.loosely:
+            return super().added(number, c)
+        return f"{name} = {c} if {name} is None else {name} + {c}"
+
+
+def _unpack(w: _Writer, registers: list[int], name: str) -> None:
+    if registers:
+        w.line(f"{', '.join(w.register(r) for r in registers)}, = {name}")
+
+
+def _values(clause: Clause) -> list[Any]:
+    """The registers and constants that a condition compares."""
+    if clause.sign in ("and", "or", "not"):
+        return [value for part in clause.parts for value in _values(part)]
+    return list(clause.parts)
+
+
+def _written(w: _Writer, clause: Clause) -> str:
+    if clause.sign in ("and", "or"):
+        return f"({f' {clause.sign} '.join(_written(w, part) for part in clause.parts)})"
+    if clause.sign == "not":
+        return f"(not {_written(w, clause.parts[0])})"
+    if not clause.sign:
+        return w.value(clause.parts[0])
+    return f"({w.value(clause.parts[0])} {clause.sign} {w.value(clause.parts[1])})"

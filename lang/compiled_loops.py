@@ -1,0 +1,644 @@
+"""Loops over small arrays as straight Python source, once they have made some rounds.
+
+A loop whose rounds do the same operations on the same shapes is traced through its own closures: the variables are
+stand-ins for one round, and what comes out is a `ndgrad.plans.rounds.Rounds`, one function that runs rounds and one
+that goes back through them. From then on the loop runs in stretches of rounds by it, and a stretch is one node of the
+record. Where anything is out of the ordinary, the closures run the rounds as ever: at the last round, at an
+error, where a round branches or writes entries, while a run is traced or profiled, in forward mode, and in a
+second derivative or a gradient that is not finite, for which a stretch is run again, recorded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ndgrad.apply import SEGMENT, output
+from ndgrad.lang import syntax
+from ndgrad.lang.conditions import Path
+from ndgrad.lang.rerun import Rerun, Slot, at, frames_of
+from ndgrad.lang.scalars import ARITHMETIC, OPERATIONS, negative
+from ndgrad.lang.scopes import FIRST, target_names
+from ndgrad.lang.scopes import STATE as RUN
+from ndgrad.lang.values import Frame, Function, Lazy, Run
+from ndgrad.ndarray import NDArray, new_array
+from ndgrad.ops import find
+from ndgrad.plans.rounds import LARGEST, Clause, Counter, Rounds, RoundTrace
+from ndgrad.plans.tracing import Placeholder, Reg
+from ndgrad.tape import KEEPING, STATE, General
+
+if TYPE_CHECKING:
+    from ndgrad.lang.interpreter import Compiler
+
+SHORTEST, LONGEST = 32, 4096  # rounds of a stretch
+QUICK = 0.01  # seconds that a stretch may take and still be followed by a longer one
+VARIANTS = 8  # kinds of values that one loop is compiled for
+TRIES = 3  # rounds of one execution at which a loop is tried in vain
+
+SCALARS: dict[str, Callable[..., Any]] = {
+    **{OPERATIONS[sign]: ARITHMETIC[sign] for sign in ("+", "-", "*", "/", "//", "%")},
+    "negative": negative,
+}
+_PLAIN = (syntax.Assign, syntax.Augmented, syntax.Pass)
+
+
+class Refused(Exception):
+    """The loop cannot be compiled for these values."""
+
+
+class Variant:
+    """A loop compiled for values of some kinds.
+
+    carried   where the values that change are read from; fixed: where those that do not are. A place begins with the
+              number of a frame (0: the loop's own), or is (-1,) for the sequence of a `for`
+    layout    for each slot that a round changes, the value with a number for each leaf: into carried and ends
+    cost      rounds and calls that one round counts for
+    """
+
+    def __init__(
+        self,
+        rounds: Rounds,
+        carried: list[Slot],
+        fixed: list[Slot],
+        layout: dict[int, Any],
+        cost: int,
+    ) -> None:
+        self.rounds = rounds
+        self.carried = carried
+        self.fixed = fixed
+        self.layout = layout
+        self.cost = cost
+        values = [*(value for _, value in rounds.carried), *rounds.ends]
+        self.values = values
+        self.tracks = any(map(rounds.tracks, values))
+        self.plain = [_is_number(value, rounds.numbers) for value in values]
+
+
+class Loop:
+    """A loop of a program that may be compiled. `step`: whether its sequence gives a value to each round."""
+
+    def __init__(self, compiler: Compiler, node: syntax.While | syntax.For, body: Run, store: Any = None) -> None:
+        self.compiler = compiler
+        self.node = node
+        self.body = body
+        self.store = store
+        self.variants: dict[Any, Variant | None] = {}
+        self.fixing = False  # whether numbers that no round changes are compiled in
+        self.hopeless = False
+        self.ready = False
+
+    def prepare(self) -> None:
+        """Look at what is written: which variables matter, and whether there is anything that is never compiled."""
+        self.ready = True
+        node, compiler = self.node, self.compiler
+        statements = [s for s in syntax.walk(node) if isinstance(s, syntax.Statement) and s is not node]
+        if not all(isinstance(s, (*_PLAIN, syntax.For)) for s in statements):
+            self.hopeless = True
+            return
+        targets = [t for s in statements for t in getattr(s, "targets", ()) or (getattr(s, "target", None),)]
+        targets += [node.target] if isinstance(node, syntax.For) else []
+        if any(isinstance(part, syntax.Index) for t in targets if t is not None for part in _parts(t)):
+            self.hopeless = True
+            return
+        names = {part.name for part in syntax.walk(node) if isinstance(part, syntax.Name)}
+        self.outer = any(isinstance(part, syntax.Lambda) for part in syntax.walk(node))
+        slots = set()
+        for name in names:
+            found = compiler.scope.find(name)
+            if found is not None and found[0] == 0:
+                slots.add(found[1])
+            elif found is not None:
+                self.outer = True
+        called = [part.function for part in syntax.walk(node) if isinstance(part, syntax.Call)]
+        if any(isinstance(f, syntax.Name) and compiler.builtin(f.name) is None for f in called):
+            self.outer = True
+        self.slots = sorted(slots)
+        self.condition: Any = None
+        if isinstance(node, syntax.While):
+            self.condition = _clause(compiler, node.condition)
+        self.notes = [
+            note
+            for s in statements
+            if isinstance(s, _PLAIN) and not isinstance(s, syntax.Pass)
+            for note in [compiler.final(s, _names_of(s))]
+            if note is not None
+        ]
+        self.index = find("index")
+
+    def begin(self, f: Frame, values: Any = None) -> Turn | None:
+        """What runs stretches of this execution of the loop, None where it is not to be compiled."""
+        state = f[RUN]
+        if self.hopeless or not state.compiles or state.budget is not None:
+            return None
+        if STATE.recording is KEEPING or STATE.traces or STATE.tracer is not None or STATE.remote is not None:
+            return None
+        if not self.ready:
+            self.prepare()
+            if self.hopeless:
+                return None
+        if self.store is not None and values.__class__ is not range and values.__class__ is not NDArray:
+            return None
+        return Turn(self, f, values)
+
+    # The kinds of values
+
+    def read_slots(self, f: Frame) -> Sequence[int]:
+        return range(FIRST, len(f)) if self.outer else self.slots
+
+    def key(self, frames: list[Frame], values: Any, recording: bool) -> Any:
+        """What the compiled rounds depend on. Refused for values that they cannot take."""
+        f, fixing = frames[0], self.fixing
+        parts = [_kind(f[slot], recording, fixing) for slot in self.read_slots(f)]
+        for frame in frames[1:]:
+            parts += [_kind_around(value, recording) for value in frame[FIRST:]]
+        if values.__class__ is NDArray:
+            parts.append(_kind(values, recording, fixing))
+        return (STATE.float_dtype, STATE.training, STATE.kinks, recording, len(frames), *parts)
+
+    def variant(self, frames: list[Frame], values: Any, recording: bool) -> Variant | None:
+        """The loop compiled for the values that there are now in its frame, the first, and those around it."""
+        key = self.key(frames, values, recording)
+        if key in self.variants:
+            return self.variants[key]
+        if len(self.variants) >= VARIANTS:
+            self.hopeless = True
+            return None
+        made = self.compiled(frames, values, recording)
+        if made is None and not self.fixing:
+            self.fixing = True
+            return self.variant(frames, values, recording)
+        self.variants[key] = made
+        return made
+
+    def compiled(self, frames: list[Frame], values: Any, recording: bool) -> Variant | None:
+        """Trace one round and write it out; None where that cannot be done."""
+        state = frames[0][RUN]
+        before = [frame[:] for frame in frames]
+        kept = state.path, state.show, state.steps, state.last, state.outputs, state.depth
+        draws = _draws()
+        state.path, state.compiles, state.tracing = Path(), False, True
+        try:
+            made = self.traced(frames, values, recording)
+            return made if _draws() == draws else None
+        except Exception:  # the closures tell, if it is an error of the program
+            return None
+        finally:
+            for frame, was in zip(frames, before, strict=True):
+                frame[:] = was
+            steps = state.steps
+            state.path, state.show, state.steps, state.last, state.outputs, state.depth = kept
+            state.compiles, state.tracing = True, False
+            if state.stopped is not None:
+                state.steps = steps
+            if draws is not None:
+                sys.modules["ndgrad.ops.random"].generator().bit_generator.state = draws
+
+    def traced(self, frames: list[Frame], values: Any, recording: bool) -> Variant:
+        f = frames[0]
+        trace = RoundTrace(SCALARS)
+        leaves: dict[int, tuple[Slot, Any]] = {}  # by register: where it is read from, and what is there
+
+        def stand(value: Any, slot: Slot) -> Any:
+            kind = value.__class__
+            if kind is NDArray:
+                made: Any = trace.register(value.shape, value.dtype)
+            elif kind in (int, float) and slot[0] == 0 and not (self.fixing and slot[1] not in assigned):
+                made = trace.number(value)
+            elif kind is tuple:
+                return tuple([stand(part, (*slot, i)) for i, part in enumerate(value)])
+            else:
+                return value
+            leaves[made.register] = slot, value
+            return made
+
+        assigned = {self.compiler.slot(name) for name in self._assigned()}
+        state = f[RUN]
+        for slot in self.read_slots(f):
+            f[slot] = stand(f[slot], (0, slot))
+        for k, frame in enumerate(frames[1:], 1):
+            frame[FIRST:] = [stand(value, (k, slot)) for slot, value in enumerate(frame[FIRST:], FIRST)]
+        stood = f[:]
+        counter = None
+        steps = state.steps
+        with trace.open():
+            clause = None if self.condition is None else self.condition(f)
+            if self.store is not None:
+                row: Any = trace.number(0)
+                counter = row.register
+                if values.__class__ is NDArray:
+                    assert self.index is not None
+                    row = self.index.call(stand(values, (-1,)), row)
+                self.store(f, row)
+            if self.body(f) is not None or state.path.passes:
+                raise Refused
+        changed = {slot: f[slot] for slot in range(FIRST, len(f)) if f[slot] is not stood[slot]}
+        cost = 1 + steps - state.steps
+        return self.assembled(trace, leaves, stood, changed, clause, counter, recording, cost)
+
+    def _assigned(self) -> list[str]:
+        from ndgrad.lang.scopes import assigned
+
+        names = list(assigned(self.node.body))
+        if isinstance(self.node, syntax.For):
+            names += [name.name for name in target_names(self.node.target)]
+        return names
+
+    def assembled(
+        self,
+        trace: RoundTrace,
+        leaves: dict[int, tuple[Slot, Any]],
+        stood: Frame,
+        changed: dict[int, Any],
+        clause: Clause | None,
+        counter: int | None,
+        recording: bool,
+        cost: int,
+    ) -> Variant:
+        """Tell what is carried from round to round from what is fixed, and what is only given at the end."""
+        used: set[int] = set()
+        results = {slot: _outcome(value) for slot, value in changed.items()}
+        for step in trace.steps:
+            used.update(step.registers())
+        for value in _leaves_of([*results.values()]):
+            if value.__class__ is Reg:
+                used.add(value.number)
+        if clause is not None:
+            used.update(x.number for x in _leaves_of(_flat(clause)) if x.__class__ is Reg)
+        by_slot: dict[int, list[int]] = {}
+        for register, (place, _) in leaves.items():
+            if place[0] == 0:
+                by_slot.setdefault(place[1], []).append(register)
+        carried: list[tuple[int, Any]] = []
+        places: list[Slot] = []
+        ends: list[Any] = []
+        layout: dict[int, Any] = {}
+        order: list[tuple[bool, int]] = []  # of the leaves in the layout: whether carried, and which
+
+        def number(value: Any, mine: Any) -> Any:
+            if value.__class__ is tuple:
+                return tuple([number(v, None if mine is None else mine[i]) for i, v in enumerate(value)])
+            if mine is not None:
+                carried.append((mine.register, value))
+                places.append(leaves[mine.register][0])
+                order.append((True, len(carried) - 1))
+            else:
+                ends.append(value)
+                order.append((False, len(ends) - 1))
+            return len(order) - 1
+
+        for slot, value in results.items():
+            if any(r in used for r in by_slot.get(slot, ())):
+                if not _alike(stood[slot], value, trace):
+                    raise Refused
+                layout[slot] = number(value, stood[slot])
+            else:
+                layout[slot] = number(value, None)
+        at = {i: (k if is_carried else len(carried) + k) for i, (is_carried, k) in enumerate(order)}
+        layout = {slot: _renumbered(value, at) for slot, value in layout.items()}
+        moving = {r for r, _ in carried}
+        fixed = [r for r, (place, _) in leaves.items() if r in used and (place[0] or place[1] not in changed)]
+        tracked = {r for r in (*moving, *fixed) if recording and getattr(leaves[r][1], "_node", None) is not None}
+        rounds = Rounds(trace, carried, fixed, ends, clause, counter, tracked)
+        return Variant(rounds, places, [leaves[r][0] for r in fixed], layout, cost)
+
+
+class Turn:
+    """One execution of a loop. due: the round at which to try the next stretch, -1 for none."""
+
+    def __init__(self, loop: Loop, f: Frame, values: Any) -> None:
+        self.loop = loop
+        self.frame = f
+        self.frames = [f, *(frame for frame in frames_of(f) if frame is not f)] if loop.outer else [f]
+        self.values = values
+        self.size = SHORTEST
+        self.tries = TRIES
+
+    def run(self, at: int, limit: int, rounds: Callable[[int], Iterator[Any]]) -> int:
+        """Run a stretch from round `at` on, of `limit` rounds at most: the rounds made, 0 where there is none to make.
+
+        After 0, `tries` says how often it may be asked again.
+        """
+        f, loop = self.frame, self.loop
+        state = f[RUN]
+        limit = min(limit, self.size, state.steps)
+        if limit < 2:
+            return 0
+        recording = STATE.recording is True
+        try:
+            variant = loop.variant(self.frames, self.values, recording)
+        except Refused:
+            variant = None
+        if variant is None:
+            self.tries -= 1
+            return 0
+        start = perf_counter()
+        try:
+            made = self.stretch(variant, at, min(limit, state.steps // variant.cost), recording, rounds)
+        except Exception:  # the closures tell what it is
+            self.tries = 0
+            return 0
+        if perf_counter() - start < QUICK:
+            self.size = min(2 * self.size, LONGEST)
+        state.steps -= made * variant.cost
+        count = made * len(variant.rounds.steps)
+        state.compiled += count
+        if recording and variant.tracks:
+            state.kept += count
+        return made
+
+    def stretch(self, variant: Variant, at: int, limit: int, recording: bool, rounds: Any) -> int:
+        f, compiled = self.frame, variant.rounds
+        carried = [self.read(slot) for slot in variant.carried]
+        fixed = [self.read(slot) for slot in variant.fixed]
+        counters: Any = None
+        if self.values is not None:
+            counters = self.values[at : at + limit] if self.values.__class__ is range else range(at, at + limit)
+        keeping = recording and variant.tracks
+        saved: list[tuple[Any, ...]] = []
+        given = [_bare(x) for x in carried], [_bare(x) for x in fixed]
+        if keeping:
+            n, values = compiled.run_keeping(*given, counters, limit, saved.append)
+        else:
+            n, values = compiled.run(*given, counters, limit)
+        if not n:
+            self.tries = 0
+            return 0
+        node = None
+        if keeping:
+            inputs = [
+                *zip((r for r, _ in compiled.carried), carried, strict=True),
+                *zip(compiled.fixed, fixed, strict=True),
+            ]
+            pairs = [(k, x._node) for k, (r, x) in enumerate(inputs) if r in compiled.leads and x._node is not None]
+            again = Stretch(variant, rounds, self.frames, at, n, given[1], saved, [k for k, _ in pairs])
+            places = [i for i, value in enumerate(variant.values) if compiled.tracks(value)]
+            again.places = places
+            node = General(SEGMENT, tuple(p for _, p in pairs), (None,), (again,), (len(places),), np.dtype(np.float64))
+            node.span = self.loop.node.span
+        known: dict[int, NDArray] = dict(zip(compiled.fixed, fixed, strict=True))
+        made: list[Any] = []
+        count = 0
+        for value, data, plain in zip(variant.values, values, variant.plain, strict=True):
+            tracked = keeping and compiled.tracks(value)
+            if plain:
+                x = data
+            elif value.__class__ is Reg and value.number in known:
+                x = known[value.number]
+            else:
+                x = new_array(data) if not tracked else output(node, count, data)  # type: ignore[arg-type]
+                if value.__class__ is Reg:
+                    known[value.number] = x
+            made.append(x)
+            count += tracked
+        if node is not None:
+            again.slots = self.slots_of(variant, places)
+        for slot, layout in variant.layout.items():
+            f[slot] = _filled(layout, made)
+        for note in self.loop.notes:
+            note(f)
+        return int(n)
+
+    def slots_of(self, variant: Variant, places: list[int]) -> list[Slot]:
+        """Where in the frame the tracked results are."""
+        where: dict[int, Slot] = {}
+        for slot, layout in variant.layout.items():
+            for path, i in _paths(layout, (slot,)):
+                where.setdefault(i, path)
+        return [where[i] for i in places]
+
+    def read(self, slot: Slot) -> Any:
+        return self.values if slot[0] < 0 else at(self.frames[slot[0]], slot[1:])
+
+
+class Stretch(Rerun):
+    """Rounds that were run by compiled code: how to go back through them."""
+
+    def __init__(
+        self,
+        variant: Variant,
+        rounds: Callable[[int], Iterator[Any]],
+        frames: list[Frame],
+        at: int,
+        count: int,
+        fixed: list[Any],
+        saved: list[tuple[Any, ...]],
+        inputs: list[int],
+    ) -> None:
+        super().__init__(frames[0], frames)
+        self.variant = variant
+        self.rounds = rounds
+        self.at = at
+        self.count = count
+        self.fixed = fixed
+        self.saved = saved
+        self.inputs = inputs
+        self.places: list[int] = []
+
+    def pulled(self, parts: Sequence[Any]) -> list[Any] | None:
+        """The cotangents of the node's parents, from those of its outputs; None where it has to be run again."""
+        compiled = self.variant.rounds
+        heads: list[Any] = [None] * len(self.variant.values)
+        for place, g in zip(self.places, parts, strict=True):
+            if g is not None:
+                heads[place] = g.dense() if hasattr(g, "dense") else g
+        try:
+            carried, fixed = compiled.pull(heads, self.fixed, self.saved)
+        except Exception:
+            return None
+        made = [*carried, *fixed]
+        return [made[k] for k in self.inputs]
+
+    def repeat(self) -> None:
+        state = self.frame[RUN]
+        state.compiles = False
+        try:
+            turns = self.rounds(self.at)
+            for _ in range(self.count):
+                next(turns)
+        finally:
+            state.compiles = True
+
+
+# Values and their kinds
+
+
+def _draws() -> Any:
+    """Where the random numbers are, None while none were asked for."""
+    random = sys.modules.get("ndgrad.ops.random")
+    return None if random is None else random.generator().bit_generator.state
+
+
+class _Same:
+    """A value that is equal to itself only, and lives as long as this."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is _Same and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _kind(value: Any, recording: bool, fixing: bool) -> Any:
+    kind = value.__class__
+    if kind is NDArray:
+        data, node = value._data, value._node
+        if not isinstance(data, (np.ndarray, np.generic)) or data.size > LARGEST or data.nbytes >= STATE.defer_from:
+            raise Refused
+        if node is not None and ((node.marked and node.implicit) or not recording):
+            raise Refused
+        return data.shape, data.dtype, node is not None, data.__class__ is np.ndarray
+    if kind is tuple:
+        return tuple([_kind(part, recording, fixing) for part in value])
+    if kind is int or kind is float:
+        return (kind, value.hex() if kind is float else value) if fixing else kind
+    if isinstance(value, NDArray):
+        raise Refused
+    return _kind_around(value, recording)
+
+
+def _kind_around(value: Any, recording: bool) -> Any:
+    """The kind of a variable of a frame around the loop's: of arrays as there, of all else what it is."""
+    kind = value.__class__
+    if kind is NDArray:
+        return _kind(value, recording, True)
+    if kind is tuple:
+        return tuple([_kind_around(part, recording) for part in value])
+    if isinstance(value, NDArray) or kind is Lazy:
+        raise Refused
+    if kind in (int, float, bool, str):
+        return kind, value.hex() if kind is float else value
+    if kind is Function and any(x.node is not None for x in _arrays(value.defaults)):
+        raise Refused
+    return _Same(value)
+
+
+def _arrays(values: Any) -> Iterator[NDArray]:
+    for value in _leaves_of(values):
+        if isinstance(value, NDArray):
+            yield value
+
+
+def _outcome(value: Any) -> Any:
+    """What a variable is after a round, in registers and constants. Refused for what no array or number is."""
+    kind = value.__class__
+    if kind is tuple:
+        return tuple(map(_outcome, value))
+    if isinstance(value, Placeholder):
+        return Reg(value.register)
+    if kind is NDArray and value._node is None:
+        return value._data
+    if kind is int or kind is float:
+        return value
+    raise Refused
+
+
+def _leaves_of(values: Any) -> Iterator[Any]:
+    for value in values:
+        if value.__class__ is tuple:
+            yield from _leaves_of(value)
+        else:
+            yield value
+
+
+def _flat(clause: Clause) -> list[Any]:
+    return [x for part in clause.parts for x in (_flat(part) if isinstance(part, Clause) else [part])]
+
+
+def _alike(before: Any, after: Any, trace: RoundTrace) -> bool:
+    """Whether a variable is of the same kind before a round and after it."""
+    if before.__class__ is tuple or after.__class__ is tuple:
+        return (
+            before.__class__ is after.__class__
+            and len(before) == len(after)
+            and all(_alike(a, b, trace) for a, b in zip(before, after, strict=True))
+        )
+    if not isinstance(before, Placeholder):
+        return False
+    number = isinstance(before, Counter)
+    if after.__class__ is Reg:
+        if number != (after.number in trace.numbers):
+            return False
+        return trace.shapes[after.number] == before.shape and trace.dtypes[after.number] == before.dtype
+    if number:
+        return after.__class__ is before.sample.__class__
+    return hasattr(after, "dtype") and after.shape == before.shape and after.dtype == before.dtype
+
+
+def _is_number(value: Any, numbers: dict[int, Any]) -> bool:
+    return value.number in numbers if value.__class__ is Reg else value.__class__ in (int, float)
+
+
+def _bare(x: Any) -> Any:
+    return x._data if x.__class__ is NDArray else x
+
+
+def _renumbered(layout: Any, at: dict[int, int]) -> Any:
+    return tuple([_renumbered(part, at) for part in layout]) if layout.__class__ is tuple else at[layout]
+
+
+def _filled(layout: Any, values: list[Any]) -> Any:
+    return tuple([_filled(part, values) for part in layout]) if layout.__class__ is tuple else values[layout]
+
+
+def _paths(layout: Any, around: Slot) -> Iterator[tuple[Slot, int]]:
+    if layout.__class__ is tuple:
+        for i, part in enumerate(layout):
+            yield from _paths(part, (*around, i))
+    else:
+        yield around, layout
+
+
+# What is written
+
+
+def _parts(target: syntax.Expression) -> Iterator[syntax.Expression]:
+    yield target
+    if isinstance(target, syntax.TupleLiteral):
+        for entry in target.entries:
+            yield from _parts(entry)
+
+
+def _names_of(statement: Any) -> list[syntax.Name]:
+    targets = statement.targets if isinstance(statement, syntax.Assign) else (statement.target,)
+    return [name for target in targets for name in target_names(target)]
+
+
+def _clause(compiler: Compiler, node: syntax.Expression) -> Callable[[Frame], Clause]:
+    """The function that traces a condition."""
+    if isinstance(node, syntax.Logical):
+        parts = [_clause(compiler, part) for part in node.operands]
+        return lambda f: Clause(node.operator, tuple([part(f) for part in parts]))
+    if isinstance(node, syntax.Not):
+        inside = _clause(compiler, node.operand)
+        return lambda f: Clause("not", (inside(f),))
+    if isinstance(node, syntax.Comparison):
+        operands = [compiler.compile(part) for part in node.operands]
+
+        def compared(f: Frame) -> Clause:
+            values = [_one(operand(f)) for operand in operands]
+            pairs = zip(node.operators, values, values[1:], strict=False)
+            return Clause("and", tuple([Clause(sign, (a, b)) for sign, a, b in pairs]))
+
+        return compared
+    value = compiler.compile(node)
+    return lambda f: Clause("", (_one(value(f)),))
+
+
+def _one(value: Any) -> Any:
+    """A value that a condition compares: one number. Refused otherwise."""
+    if isinstance(value, Placeholder) and value.size == 1:
+        return Reg(value.register)
+    if value.__class__ in (int, float, bool):
+        return value
+    if value.__class__ is NDArray and value.size == 1:
+        return value._data
+    raise Refused

@@ -1,0 +1,211 @@
+"""Loops that are compiled after some rounds: the same values, derivatives, paths and errors as without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad.errors import Error
+from ndgrad.lang import compile, interpreter
+from ndgrad.lang.program import Result
+
+X = np.array([0.4, -0.7, 1.1])
+W = np.array([[0.2, -0.5, 0.1], [0.3, 0.4, -0.2], [0.1, 0.6, 0.3]])
+
+# Programs over x and W, and whether their loops are compiled
+STRAIGHT = {
+    "for": "for i in range(60): x = x + 0.01 * sin(x) * x\nsum(x)",
+    "while": "while norm(x) < 5: x = x * 1.01\nsum(x)",
+    "a matrix that all rounds share": "for i in range(60): x = tanh(W @ x + 0.1)\nsum(x ** 2)",
+    "rows": "s = 0\nfor i in range(20):\n    for r in W: s = s + tanh(r @ x)\ns",
+    "rows of a tensor, and a running product": "p = eye(3)\nfor a in ones((50, 3, 3)) * W: p = a @ p / 2\nsum(p * x)",
+    "the number of the round": "for i in range(50): x = x + sin(W[i % 3]) * i / 100 - x[i // 25]\nsum(x)",
+    "steps downwards": "s = 0.0\nfor i in range(60, 0, -1): s = s + x[i % 3] / i\ns",
+    "counting by hand": "k, t = 0, 0.0\nwhile k < 50 and t < 1e9:\n    t = t + sum(x) / (k + 1)\n    k += 1\nt * k",
+    "variables that change places": "a, b = x, 2 * x\nfor i in range(41): a, b = b, 0.5 * a + 0.1 * b\nsum(a * b)",
+    "the value before": "y = x\nfor i in range(50):\n    p = y\n    y = sin(y) + x\nsum(y * p)",
+    "a value that the condition reads too": "n = 0\nwhile norm(x) < 9:\n    n = norm(x)\n    x = x * 1.05\nn * sum(x)",
+    "not, or, chains": "k = 0\nwhile not (k >= 40 or sum(x) > 1e9) and 0 <= k < 45: x, k = x * 1.01, k + 1\nsum(x)",
+    "a function": "def f(t, a=0.9): return a * sin(t) + t[0]\nfor i in range(50): x = f(x)\nsum(x)",
+    "a loop within a function": """
+        def run(t, n):
+            for i in range(n): t = tanh(W @ t)
+            return t
+        sum(run(x, 50) + run(2 * x, 40))
+        """,
+    "an outer variable ": """
+        def f():
+            s = 0.0
+            for i in range(30): s = s + sum(x) * s + 0.1
+            return s
+        f()
+        """,
+    "loops within loops": "for i in range(6):\n    for j in range(9): x = x * 0.99 + 0.01 * W[j % 3]\nsum(x)",
+    "tuples": "p = (x, 1.0)\nfor i in range(50): p = (p[0] * 0.9 + x, p[1] * 0.99)\nsum(p[0]) * p[1]",
+    "kinds that change at first": "s = 0\nfor i in range(50): s = s + x\nsum(s ** 2)",
+    "where no path leads": "for i in range(50): x = where(x > 0, sqrt(abs(x)) + 0.1, x)\nsum(x)",
+    "a square of nothing": "s = 0 * x\nfor i in range(50): s = s + where(x > 9, sqrt(s), x)\nsum(s)",
+    "what is not differentiable": "for i in range(50): x = x + 0.01 * sign(x) + 0.01 * stop_gradient(x * x)\nsum(x)",
+    "a constant": "for i in range(50):\n    c = [1, 2, 3]\n    x = x * 0.9 + c / 100\nsum(x * c)",
+    "what was the same array is written to": "y = x\nfor i in range(50): z = y = y * 0.9\ny[0] = 7\nsum(y * z)",
+    "solving": "for i in range(50): x = solve(eye(3) * 2 + outer(x, x), x + 1)\nsum(x)",
+    "the last statement": "for i in range(50): x = x * 0.9",
+}
+OTHERWISE = {
+    "a branch": "for i in range(50):\n    if x[0] > 0.2: x = x * 0.99\n    else: x = x + 0.1\nsum(x)",
+    "break": "for i in range(50):\n    x = x * 0.9\n    if norm(x) < 0.1: break\nsum(x)",
+    "writes": "for i in range(50): x[i % 3] = x[i % 3] * 0.9 + 0.1\nsum(x)",
+    "random numbers": "for i in range(50): x = x + random_normal(shape=(3,)) / 100\nsum(x)",
+    "shapes that grow": "for i in range(8): x = concatenate([x, x[:1]])\nsum(x ** 2)",
+    "enumerate": "for i, r in enumerate(W): x = x * r + i\nsum(x)",
+    "a gradient": "for i in range(30): x = x - 0.1 * grad(lambda t: sum(t ** 4))(x)\nsum(x)",
+    "a sequence made before": "z = zip(x, W)\nfor i in range(30):\n    for a, r in z: x = x + a * r / 99\nsum(x)",
+    "a default value": "def f(t, a=x * x): return sin(t) * a\nfor i in range(30): x = f(x)\nsum(x)",
+    "print": "for i in range(30):\n    print(i)\n    x = x * 0.9\nsum(x)",
+}
+
+
+def dedented(text: str) -> str:
+    import textwrap
+
+    return textwrap.dedent(text).strip("\n")
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, Any]]:
+    """What a run gives with loops compiled after two rounds, and without; an error in its place."""
+
+    def run(text: str, **asked: Any) -> tuple[Any, Any]:
+        made: list[Any] = []
+        for wait in (2, interpreter.NEVER):
+            monkeypatch.setattr(interpreter, "WAIT", wait)
+            program = compile(dedented(text))
+            inputs = asked.pop("inputs", None) or {"x": X, "W": W}
+            inputs = {name: value for name, value in inputs.items() if re.search(rf"\b{name}\b", text)}
+            try:
+                made.append(program.run(inputs, seed=3, show=lambda line: None, **asked))
+            except Error as error:
+                made.append(error)
+            asked["inputs"] = inputs
+        return made[0], made[1]
+
+    return run
+
+
+def same(a: Result, b: Result) -> None:
+    for kind in ("outputs", "grads", "jacobians", "hessians", "hvp"):
+        found, known = getattr(a, kind), getattr(b, kind)
+        assert list(found) == list(known)
+        for name in known:
+            assert found[name].dtype == known[name].dtype
+            np.testing.assert_allclose(found[name], known[name], rtol=1e-12, atol=1e-13, err_msg=f"{kind} {name}")
+    if b.jvp is not None:
+        np.testing.assert_allclose(a.jvp, b.jvp, rtol=1e-12)
+    assert [(s.line, s.compared, s.taken, s.rounds, s.count) for s in a.path] == [
+        (s.line, s.compared, s.taken, s.rounds, s.count) for s in b.path
+    ]
+    assert [w.message for w in a.warnings] == [w.message for w in b.warnings]
+    assert b.compiled == 0
+
+
+@pytest.mark.parametrize("name", [*STRAIGHT, *OTHERWISE])
+def test_gradients_are_those_of_the_loop_as_written(name: str, both: Callable[..., Any]) -> None:
+    compiled, known = both({**STRAIGHT, **OTHERWISE}[name], grad=["all"])
+    same(compiled, known)
+    assert bool(compiled.compiled) == (name in STRAIGHT)
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+@pytest.mark.parametrize("asked", [{"jac": ["x"]}, {"hess": ["x"]}, {"jvp": {"x": X}}, {"hvp": {"x": X}}, {}], ids=str)
+def test_so_are_other_derivatives(name: str, asked: dict[str, Any], both: Callable[..., Any]) -> None:
+    same(*both(STRAIGHT[name], **asked))
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_float32_stays_float32(name: str, both: Callable[..., Any]) -> None:
+    inputs = {"x": X.astype(np.float32), "W": W.astype(np.float32)}
+    compiled, known = both(STRAIGHT[name], inputs=inputs, dtype="float32")
+    for key, value in known.outputs.items():
+        assert compiled.outputs[key].dtype == value.dtype
+        np.testing.assert_array_equal(compiled.outputs[key], value)
+
+
+def test_a_derivative_of_a_derivative_of_a_loop(both: Callable[..., Any]) -> None:
+    text = """
+        def f(t):
+            for i in range(20): t = sin(t) + x[i % 3] * t
+            return sum(t * t)
+        g = grad(f)(x)
+        sum(g ** 2) + sum(hessian(f)(x)) + jvp(f, x, g)
+        """
+    compiled, known = both(text, grad=["x"])
+    same(compiled, known)
+    assert compiled.compiled
+
+
+def test_several_outputs_of_a_loop_are_differentiated_together(both: Callable[..., Any]) -> None:
+    text = "a, b = x, W @ x\nfor i in range(30): a, b = sin(b), 0.5 * a\noutput a, b"
+    heads = {"a": np.array([1.0, 2, 3]), "b": np.array([0.5, 0, 1])}
+    same(*both(text, grad=["x", "W"], heads=heads))
+
+
+ERRORS = {
+    "an index beyond the end": ("for i in range(30): x = x + W[0, i % 20]\nsum(x)", None),
+    "a singular matrix": ("k = 0\nwhile k < 30:\n    k += 1\n    x = solve(eye(3) * (20 - k), x)\nsum(x)", None),
+    "too many rounds": ("while sum(x * x) > 0: x = x * 1.01", "E504"),
+    "a loop that changes nothing": ("while sum(x * x) > 0: x = x * 1", "E504"),
+    "a division of integers by zero": ("k = 20\nfor i in range(30):\n    k -= 1\n    x = x + 1 // k", None),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_those_of_the_loop_as_written(name: str, both: Callable[..., Any]) -> None:
+    text, code = ERRORS[name]
+    compiled, known = both(text, grad=["x"], max_steps=3000)
+    assert isinstance(known, Error)
+    assert code in (None, known.code)
+    assert [str(d) for d in compiled.diagnostics] == [str(d) for d in known.diagnostics]
+    assert compiled.diagnostics[0].labels == known.diagnostics[0].labels
+
+
+def test_a_loop_is_compiled_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ndgrad.lang import compiled_loops
+
+    monkeypatch.setattr(interpreter, "WAIT", 30)
+    traced: list[int] = []
+    trace = compiled_loops.Loop.traced
+
+    def counted(self: Any, *given: Any) -> Any:
+        traced.append(1)
+        return trace(self, *given)
+
+    monkeypatch.setattr(compiled_loops.Loop, "traced", counted)
+    program = compile("for i in range(20): x = x * a + 0.1\nsum(x)")
+    counts = [program.run({"x": X, "a": 0.9 + k / 100}, grad=["x"]).compiled for k in range(5)]
+    assert counts[0] == 0
+    assert all(counts[2:])
+    assert len(traced) == 2  # in the midst of the second run, and at the start of the third, where `i` has no value yet
+    program.run({"x": X[:2], "a": 0.9}, grad=["x"])
+    assert len(traced) == 3
+
+
+def test_time_and_steps_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = compile("while sum(x) > 0: x = x + 1")
+    with pytest.raises(Error) as caught:
+        program.run({"x": X}, timeout=0.3, max_steps=10**9)
+    assert caught.value.code == "E505"
+    with pytest.raises(Error) as caught:
+        program.run({"x": X}, max_steps=12345)
+    assert caught.value.diagnostics[0].labels[0].text.startswith("after 12,345 rounds of this loop: ")
+
+
+def test_a_gradient_that_is_not_finite_is_told_apart_entry_by_entry(both: Callable[..., Any]) -> None:
+    text = "for i in range(30): x = where(x > 0, x ** 0.5, x * 0)\nsum(x)"
+    compiled, known = both(text, grad=["x"], inputs={"x": np.array([0.0, 1.0, -1.0])})
+    same(compiled, known)
+    assert np.isfinite(compiled.grads["x"]).all()
+    assert compiled.compiled
