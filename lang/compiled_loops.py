@@ -352,6 +352,7 @@ class Turn:
 
     def stretch(self, variant: Variant, at: int, limit: int, recording: bool, rounds: Any) -> int:
         f, compiled = self.frame, variant.rounds
+        state = f[RUN]
         carried = [self.read(slot) for slot in variant.carried]
         fixed = [self.read(slot) for slot in variant.fixed]
         counters: Any = None
@@ -379,6 +380,7 @@ class Turn:
             again.places = places
             node = General(SEGMENT, tuple(p for _, p in pairs), (None,), (again,), (len(places),), np.dtype(np.float64))
             node.span = self.loop.node.span
+            state.kept -= 1
         known: dict[int, NDArray] = dict(zip(compiled.fixed, fixed, strict=True))
         made: list[Any] = []
         count = 0
@@ -390,6 +392,7 @@ class Turn:
                 x = known[value.number]
             else:
                 x = new_array(data) if not tracked else output(node, count, data)  # type: ignore[arg-type]
+                state.kept -= tracked  # nodes of the record that are no operations
                 if value.__class__ is Reg:
                     known[value.number] = x
             made.append(x)

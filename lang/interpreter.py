@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from os import environ
 from typing import Any
 
 from ndgrad.errors import Span
@@ -27,8 +28,9 @@ BREAK, CONTINUE, RETURN = 1, 2, 3
 Store = Callable[[Frame, Any], None]
 
 
-WAIT = 400  # rounds of a loop before it is compiled
 NEVER = 1 << 62
+# Rounds that a loop makes before it is compiled, all runs together: NDGRAD_LOOPS is "always", "never" or "auto".
+WAIT = {"always": 1, "never": NEVER}.get(environ.get("NDGRAD_LOOPS", "auto"), 400)
 END = object()  # of a sequence
 
 
