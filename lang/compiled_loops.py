@@ -14,20 +14,21 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
 from ndgrad.apply import SEGMENT, output
 from ndgrad.lang import syntax
 from ndgrad.lang.conditions import Path
-from ndgrad.lang.rerun import Rerun, Slot, at, frames_of
+from ndgrad.lang.rerun import Rerun, Slot, at, frames_of, recorded
 from ndgrad.lang.scalars import ARITHMETIC, OPERATIONS, negative
-from ndgrad.lang.scopes import FIRST, target_names
+from ndgrad.lang.scopes import AROUND, FIRST, RESULT, target_names
 from ndgrad.lang.scopes import STATE as RUN
-from ndgrad.lang.values import Frame, Function, Lazy, Run
+from ndgrad.lang.values import UNBOUND, Frame, Function, Lazy, Run
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.ops import find
-from ndgrad.plans.rounds import LARGEST, Clause, Counter, Rounds, RoundTrace
+from ndgrad.plans.rounds import Clause, Counter, Rounds, RoundTrace
 from ndgrad.plans.tracing import Placeholder, Reg
 from ndgrad.tape import KEEPING, STATE, General
 
@@ -317,7 +318,7 @@ class Turn:
         self.size = SHORTEST
         self.tries = TRIES
 
-    def run(self, at: int, limit: int, rounds: Callable[[int], Iterator[Any]]) -> int:
+    def run(self, at: int, limit: int, rounds: Callable[..., Iterator[Any]]) -> int:
         """Run a stretch from round `at` on, of `limit` rounds at most: the rounds made, 0 where there is none to make.
 
         After 0, `tries` says how often it may be asked again.
@@ -375,7 +376,7 @@ class Turn:
                 *zip(compiled.fixed, fixed, strict=True),
             ]
             pairs = [(k, x._node) for k, (r, x) in enumerate(inputs) if r in compiled.leads and x._node is not None]
-            again = Stretch(variant, rounds, self.frames, at, n, given[1], saved, [k for k, _ in pairs])
+            again = Stretch(variant, rounds, self.values, self.frames, at, n, given[1], saved, [k for k, _ in pairs])
             places = [i for i, value in enumerate(variant.values) if compiled.tracks(value)]
             again.places = places
             node = General(SEGMENT, tuple(p for _, p in pairs), (None,), (again,), (len(places),), np.dtype(np.float64))
@@ -418,12 +419,17 @@ class Turn:
 
 
 class Stretch(Rerun):
-    """Rounds that were run by compiled code: how to go back through them."""
+    """Rounds that were run by compiled code: how to go back through them.
+
+    The frames are kept as copies of what they held, without a reference to a frame or the run's state: these hold what
+    came out of the rounds, whose node holds this, and the garbage collector does not see how large it is.
+    """
 
     def __init__(
         self,
         variant: Variant,
-        rounds: Callable[[int], Iterator[Any]],
+        rounds: Callable[..., Iterator[Any]],
+        values: Any,
         frames: list[Frame],
         at: int,
         count: int,
@@ -431,9 +437,13 @@ class Stretch(Rerun):
         saved: list[tuple[Any, ...]],
         inputs: list[int],
     ) -> None:
-        super().__init__(frames[0], frames)
+        numbers = {id(frame): k for k, frame in enumerate(frames)}
+        self.held = [_detached(frame, numbers) for frame in frames]
+        self.state = ref(frames[0][RUN])
+        self.training = STATE.training
         self.variant = variant
         self.rounds = rounds
+        self.sequence = values
         self.at = at
         self.count = count
         self.fixed = fixed
@@ -455,15 +465,63 @@ class Stretch(Rerun):
         made = [*carried, *fixed]
         return [made[k] for k in self.inputs]
 
-    def repeat(self) -> None:
-        state = self.frame[RUN]
-        state.compiles = False
+    def again(self) -> list[Any]:
+        state = self.state()
+        assert state is not None
+        frames: list[Frame] = [[] for _ in self.held]
+        for frame, values in zip(frames, self.held, strict=True):
+            frame += [_attached(value, frames) for value in values]
+            frame[RUN] = state
+        f = frames[0]
+        compiles, state.compiles = state.compiles, False
         try:
-            turns = self.rounds(self.at)
-            for _ in range(self.count):
-                next(turns)
+            with recorded(state, self.training):
+                turns = self.rounds(f, self.at) if self.sequence is None else self.rounds(f, self.sequence, self.at)
+                for _ in range(self.count):
+                    next(turns)
         finally:
-            state.compiles = True
+            state.compiles = compiles
+        return [at(f, slot) for slot in self.slots]
+
+
+class _Frame:
+    """A reference to one of the frames of a stretch, by its number; or a function that was made in it."""
+
+    __slots__ = ("function", "number")
+
+    def __init__(self, number: int, function: Function | None = None) -> None:
+        self.number = number
+        self.function = function
+
+
+def _detached(value: Any, numbers: dict[int, int]) -> Any:
+    """A frame as a list that refers to no frame, and to no state of a run; likewise a value in it."""
+    if value.__class__ is list:
+        around = None if value[AROUND] is None else numbers.get(id(value[AROUND]))
+        first = [None if around is None else _Frame(around), None, value[RESULT]]
+        return [*first, *[_detached(part, numbers) if part.__class__ in _HOLDS else part for part in value[FIRST:]]]
+    if value.__class__ is tuple:
+        return tuple([_detached(part, numbers) for part in value])
+    if value.__class__ is Function:
+        bare = Function(value.name, value.parameters, value.defaults, value.size, value.body, [])
+        return _Frame(numbers[id(value.frame)], bare) if id(value.frame) in numbers else _Frame(-1)
+    return value
+
+
+_HOLDS = frozenset({tuple, Function})
+
+
+def _attached(value: Any, frames: list[Frame]) -> Any:
+    if value.__class__ is tuple:
+        return tuple([_attached(part, frames) for part in value])
+    if value.__class__ is _Frame:
+        if value.number < 0:
+            return UNBOUND  # a function of a loop that calls none
+        frame, made = frames[value.number], value.function
+        return (
+            frame if made is None else Function(made.name, made.parameters, made.defaults, made.size, made.body, frame)
+        )
+    return value
 
 
 # Values and their kinds
@@ -494,7 +552,7 @@ def _kind(value: Any, recording: bool, fixing: bool) -> Any:
     kind = value.__class__
     if kind is NDArray:
         data, node = value._data, value._node
-        if not isinstance(data, (np.ndarray, np.generic)) or data.size > LARGEST or data.nbytes >= STATE.defer_from:
+        if not isinstance(data, (np.ndarray, np.generic)) or data.nbytes >= STATE.defer_from:
             raise Refused
         if node is not None and ((node.marked and node.implicit) or not recording):
             raise Refused

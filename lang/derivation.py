@@ -20,12 +20,12 @@ from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import ENDS, FEWEST, Gap, Rounds, repeats, shown
 from ndgrad.lang.mathematics import SUPERSCRIPTS
-from ndgrad.lang.notation import Term, gradient_name, in_full, parenthesised, ratio, superscript
+from ndgrad.lang.notation import Term, gradient_name, in_full, is_name, parenthesised, parts_of, ratio, superscript
 from ndgrad.lang.recorded import Terms
 from ndgrad.lang.rules import Factors, Name, Plain, growth, indexed, multiplied, name_of, renamed
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import sweep
-from ndgrad.tape import Node
+from ndgrad.tape import Node, Origin
 
 Layout = Literal["denominator", "numerator"]
 MULTIPLIED = "the local derivatives above, multiplied"
@@ -41,6 +41,7 @@ def derive(
     head: Any,
     result: Any,
     bindings: Sequence[Binding],
+    origins: Mapping[int, Origin],
     path: Sequence[Any] = (),
     probe: Callable[[Any], float] | None = None,
     adjoints: Mapping[int, Any] | None = None,
@@ -53,6 +54,7 @@ def derive(
     output, variable: the recorded arrays; head: the adjoint of the output (plain array);
     result: the gradient that the run computed, of the variable's shape.
     probe(direction) gives the numeric derivative of ⟨head, of⟩ along a direction of the variable.
+    origins: how values came about that no derivative goes through, by the id of their data.
     adjoints: those known already, by the id of the node.
     opened: the round of every loop to show, beside the first and the last; unroll: show all rounds.
     layout: "denominator", where a derivative by x has the shape of x, or "numerator", where it is transposed.
@@ -60,7 +62,7 @@ def derive(
     assert variable.node is not None
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
-    story = _Story(bindings, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
+    story = _Story(bindings, origins, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
     of = story.of
     if not story.steps:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
@@ -133,6 +135,7 @@ class _Story(Terms):
     def __init__(
         self,
         bindings: Sequence[Binding],
+        origins: Mapping[int, Origin],
         variable: Node,
         wrt: str,
         output: Node,
@@ -142,7 +145,7 @@ class _Story(Terms):
         unroll: bool,
         layout: Layout,
     ) -> None:
-        super().__init__(bindings, variable, wrt, output, of)
+        super().__init__(bindings, origins, variable, wrt, output, of)
         if of != self.named[output.id] and any(self.named[node.id] == of for node in self.steps):
             self.of = of = self.named[output.id]  # b₃₀ by b, where the last value has the name of the first
         self.layout = layout
@@ -189,8 +192,7 @@ class _Story(Terms):
             made += [node.shape, Plain(node.op if node.op is not None else node.value), Plain(node.statics)]
             for i, parent in enumerate(node.parents):  # one of several outputs has a parent, and no operands
                 if parent is None:
-                    name = self.constants.get(id(node.operands[i]))
-                    made.append(name_of(name) if name else Plain(node.operands[i]))
+                    made += map(_spelled, parts_of(self.constant(node.operands[i])))
                 else:
                     made.append(places[parent.id] if parent.id in places else name_of(self.named[parent.id]))
         return made
@@ -411,6 +413,13 @@ class _Story(Terms):
         steps = [(self.named[n.id], self.term(n, n)) for n in self.steps if n.op is not None]
         moving = frozenset(self.named[n.id] for n in self.steps if n.id in self.useful)
         return matrix_forms(nested, steps, moving, transposing=self.layout == "numerator")
+
+
+def _spelled(part: Term | Any) -> Any:
+    """A part of a constant: a name, or what is the same in rounds that are alike."""
+    if not isinstance(part, Term):
+        return Plain(part)
+    return name_of(part.name) if is_name(part.name) else Plain(part.value)
 
 
 def _written_product(factors: list[Term]) -> str:

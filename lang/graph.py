@@ -113,6 +113,8 @@ class _Named(Terms):
         self.constants = {}
         self.bindings = {}
         self.kept = []
+        self.origins = record.origins
+        self.told = {}
         self.leaves = {}
         self.all: dict[int, list[str]] = {}
         assert result.trace is not None

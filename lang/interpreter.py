@@ -377,7 +377,7 @@ class Compiler(Expressions):
                         mark *= 2
                 elif at >= due:
                     turn = turn or loop.begin(f)
-                    made = turn.run(at, mark - at, partial(rounds, f)) if turn else 0
+                    made = turn.run(at, mark - at, rounds) if turn else 0
                     at += made
                     due = at if made else at + 1 if turn and turn.tries else NEVER
                     if made:
@@ -421,7 +421,7 @@ class Compiler(Expressions):
             while True:
                 if at >= due:
                     turn = turn or loop.begin(f, values)
-                    made = turn.run(at, length(values, place) - at, partial(rounds, f, values)) if turn else 0
+                    made = turn.run(at, length(values, place) - at, rounds) if turn else 0
                     at += made
                     due = at if made else at + 1 if turn and turn.tries else NEVER
                     if made:

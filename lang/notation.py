@@ -8,7 +8,7 @@ term holds its value too, every formula is checked as it is built.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -158,6 +158,17 @@ def named_constant(array: Any) -> str:
     return f"⟨{'×'.join(map(str, array.shape))} constant⟩"
 
 
+def parts_of(term: Term) -> Iterator[Any]:
+    """The names and numbers that a term is made of, and what is done to them."""
+    if term.op is None:
+        yield term
+    else:
+        yield term.op
+        yield term.statics
+        for part in term.args:
+            yield from parts_of(part)
+
+
 def _nested(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_nested, value)) + "]"
@@ -177,6 +188,8 @@ SYMBOLIC: Any = SymbolicNamespace()
 
 # Operations that notation leaves out: they only repeat or retype what is there.
 _OPPOSITE = {"add": "-", "subtract": "+"}
+_OPPOSITES = {"greater": "less_equal", "less": "greater_equal", "equal": "not_equal"}
+_OPPOSITES |= {opposite: name for name, opposite in _OPPOSITES.items()}
 _AS_WRITTEN = frozenset({"matmul", "reshape", "broadcast_to"})  # these say themselves what shapes they are written for
 _UNWRITTEN = frozenset({"broadcast_to", "positive", "astype", "float"})
 
@@ -374,6 +387,10 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _valued(terms[1 if _is_identity(terms[0]) else 0], value)
     if name == "sum" and _is(terms[0], "index") and _is_diagonal(terms[0]):
         return _trace(terms[0].args[0], value)
+    if name == "logical_not":
+        return _denied(terms[0], value)
+    if name == "indicator" and numbers[0] is not None:
+        return _number(float(bool(numbers[0])), value)
     if name == "where" and _only_guards(terms, value):
         return _valued(terms[1], value)
     if len(terms) != 2 or name not in ("add", "subtract", "multiply", "divide", "power"):
@@ -411,6 +428,20 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         if 1 not in (c, d) and float(c / d).is_integer():
             return noted("divide", (_times(c / d, above), below), value)
     return None
+
+
+def _denied(condition: Term, value: Any) -> Term | None:
+    """x <= 1 for not (x > 1), unless there is a nan; None where no comparison says it."""
+    if condition.number is not None:
+        return _number(not condition.number, value)
+    if _is(condition, "logical_not"):
+        return _valued(condition.args[0], value)
+    opposite = _OPPOSITES.get(condition.op.name) if condition.op is not None else None
+    if opposite is None:
+        return None
+    op = REGISTRY[opposite]
+    same = np.array_equal(op.value(PLAIN, *(t.value for t in condition.args)), value)
+    return Term(value, op=op, args=condition.args) if same else None
 
 
 def _only_guards(terms: tuple[Term, ...], value: Any) -> bool:

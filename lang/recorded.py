@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ndgrad.apply import OUTPUT
 from ndgrad.lang.derivation_data import Binding
-from ndgrad.lang.notation import Term, adjoint_name, applied, made, partials_of, subscripted, term_of
+from ndgrad.lang.notation import Term, adjoint_name, applied, is_name, made, partials_of, parts_of, subscripted, term_of
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
-from ndgrad.tape import Node
+from ndgrad.tape import Node, Origin
+
+LONGEST = 60  # characters of what is written for a constant
+DEEPEST = 8  # operations within operations of it
 
 
 class Terms:
@@ -21,7 +24,15 @@ class Terms:
 
     headed = False  # whether the output is weighed by a head other than ones
 
-    def __init__(self, bindings: Sequence[Binding], variable: Node, wrt: str, output: Node, of: str) -> None:
+    def __init__(
+        self,
+        bindings: Sequence[Binding],
+        origins: Mapping[int, Origin],
+        variable: Node,
+        wrt: str,
+        output: Node,
+        of: str,
+    ) -> None:
         self.variable = variable
         self.output = output
         self.of = of
@@ -30,6 +41,8 @@ class Terms:
         self.constants: dict[int, str] = {}
         self.bindings: dict[int, Binding] = {}
         self.kept: list[Any] = []
+        self.origins = origins
+        self.told: dict[int, Term] = {}
         for binding in bindings:
             self.learn(binding)
         self.named.setdefault(variable.id, wrt)
@@ -113,8 +126,40 @@ class Terms:
         return made_
 
     def constant(self, operand: Any) -> Term:
+        """What has no derivative, as it is written: by its name, or as an expression of others that have one."""
         name = self.constants.get(id(operand))
-        return Term(operand, name=name) if name else term_of(operand)
+        if name:
+            return Term(operand, name=name)
+        known = self.told.get(id(operand))
+        if known is None:
+            origin = self.origins.get(id(operand))
+            made = None if origin is None else self.told_of(origin, DEEPEST)
+            found = made is not None and any(isinstance(part, Term) and is_name(part.name) for part in parts_of(made))
+            known = made if made is not None and found and len(str(made)) <= LONGEST else term_of(operand)
+            if origin is not None:  # else nothing holds the operand, and another may get its id
+                self.told[id(operand)] = known
+        return known
+
+    def told_of(self, origin: Origin, depth: int) -> Term | None:
+        """An operation as it is written; None where operations are nested too deep for a reader."""
+        if depth == 0:
+            return None
+        terms: list[Term] = []
+        for parent, operand in zip(origin.parents, origin.operands, strict=True):
+            term: Term | None
+            if parent is not None and parent.id in self.named:
+                term = self.symbol(parent)
+            elif parent is not None and parent.op is not None and parent.op is not OUTPUT:
+                made = Origin(parent.value, parent.op, parent.operands, parent.parents, parent.statics)
+                term = self.told_of(made, depth - 1)
+            elif id(operand) in self.origins and id(operand) not in self.constants:
+                term = self.told_of(self.origins[id(operand)], depth - 1)
+            else:
+                term = self.constant(operand)
+            if term is None:
+                return None
+            terms.append(term)
+        return applied(origin.op, tuple(terms), origin.statics, origin.value)
 
     def between(self, top: Node) -> list[Node]:
         """`top` and the unnamed nodes that its expression is made of, newest first."""

@@ -2,71 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ndgrad import autograd
 from ndgrad.lang.conditions import Path
 from ndgrad.lang.scopes import AROUND, FIRST
-from ndgrad.lang.scopes import STATE as PLACE
 from ndgrad.lang.values import Frame, Function, Special
-from ndgrad.tape import STATE
+
+if TYPE_CHECKING:
+    from ndgrad.lang.state import State
 
 Slot = tuple[int, ...]  # a place in a frame, and the way into the tuple there
 
 
 class Rerun:
-    """Rounds of a loop that can be run again from the values that the variables of some frames have now.
+    """Rounds of a loop that can be run again. `slots`: the places of what came out of them, in the loop's frame."""
 
-    slots: the places in the frame `f` of what came out; draws: where the random numbers begin, if they are drawn.
-    """
-
-    draws: Any = None
-
-    def __init__(self, f: Frame, frames: Iterable[Frame]) -> None:
-        self.frame = f
-        self.training = STATE.training
-        self.frames = [(frame, frame[:]) for frame in frames]
-        self.slots: list[Slot] = []
+    slots: list[Slot]
 
     def pulled(self, parts: list[Any]) -> list[Any] | None:
         """The cotangents of the node's parents without running again, where that is possible."""
         return None
 
-    def repeat(self) -> None:
-        """Run the rounds."""
-        raise AssertionError(self)
-
     def again(self) -> list[Any]:
         """The values at the end, recorded anew."""
-        f = self.frame
-        state = f[PLACE]
-        found = [(frame, frame[:]) for frame, _ in self.frames]
-        path, show, steps, last, outputs = state.path, state.show, state.steps, state.last, state.outputs
-        stream: Any = None
-        if self.draws is not None:
-            from ndgrad.ops import random
+        raise AssertionError(self)
 
-            stream = random.generator().bit_generator
-        draws = None if stream is None else stream.state
-        try:
-            for frame, values in self.frames:
-                frame[:] = values
-            state.path, state.show, state.outputs = Path(), nowhere, dict(outputs)
-            state.steps += 1 << 61  # these rounds have been counted
-            if stream is not None:
-                stream.state = self.draws
-            with autograd.record(self.training):
-                self.repeat()
-            return [at(f, slot) for slot in self.slots]
-        finally:
-            for frame, values in found:
-                frame[:] = values
-            state.path, state.show, state.last, state.outputs = path, show, last, outputs
-            if state.stopped is None:
-                state.steps = steps
-            if stream is not None:
-                stream.state = draws
+
+@contextmanager
+def recorded(state: State, training: bool, draws: Any = None) -> Iterator[None]:
+    """A scope in which rounds that have been counted, and have said what they had to say, are recorded again.
+
+    draws: where the random numbers begin, if there are any.
+    """
+    path, show, steps, last, outputs = state.path, state.show, state.steps, state.last, state.outputs
+    stream: Any = None
+    if draws is not None:
+        from ndgrad.ops import random
+
+        stream = random.generator().bit_generator
+    now = None if stream is None else stream.state
+    try:
+        state.path, state.show, state.outputs = Path(), nowhere, dict(outputs)
+        state.steps += 1 << 61
+        if stream is not None:
+            stream.state = draws
+        with autograd.record(training):
+            yield
+    finally:
+        state.path, state.show, state.last, state.outputs = path, show, last, outputs
+        if state.stopped is None:
+            state.steps = steps
+        if stream is not None:
+            stream.state = now
 
 
 def at(f: Frame, slot: Slot) -> Any:

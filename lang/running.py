@@ -36,16 +36,17 @@ if TYPE_CHECKING:
     from ndgrad.lang.program import Program
     from ndgrad.lang.segments import Budget, Recomputed
     from ndgrad.lang.values import Run as Closure
-    from ndgrad.tape import Node
+    from ndgrad.tape import Node, Origin
 
 
 class Recorded(Frozen):
-    """The end of a recorded run: what is differentiated, its adjoint, and all outputs by name."""
+    """The end of a recorded run: what is differentiated, its adjoint, all outputs by name; how constants came about."""
 
     of: str
     output: NDArray
     head: Any
     outputs: tuple[tuple[str, NDArray], ...]
+    origins: Mapping[int, Origin]
 
 
 class Result:
@@ -237,6 +238,8 @@ class Run:
             begun = tick()
             self.check_finite("the input", given)
             state = State(given, frozenset(wanted), self.max_steps, self.show, self.bound_by, self.trace)
+            if self.trace:
+                scopes.enter_context(autograd.keep_origins(state.origins))
             state.follow = self.follow
             self.budget = state.budget = self.budgeted()
             watch = Watch(state, self.timeout, self.max_memory, self.abandon, self.look)
@@ -294,7 +297,8 @@ class Run:
         made.operations = operations + state.kept
         made.compiled = state.compiled
         if self.trace and y is not None:
-            made.recorded = Recorded(of or "", y, head, tuple((name, value) for name, (value, _) in outputs.items()))
+            every = tuple((name, value) for name, (value, _) in outputs.items())
+            made.recorded = Recorded(of or "", y, head, every, state.origins)
         made.fused = _counted(fused)
         made.recomputed = None if self.budget is None else self.budget.report()
         return made
@@ -600,6 +604,7 @@ class Run:
             head=head,
             result=result,
             bindings=bindings,
+            origins=state.origins,
             path=state.path.steps(self.program.source),
             probe=probe,
             adjoints=self.adjoints,

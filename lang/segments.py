@@ -18,8 +18,9 @@ import numpy as np
 from ndgrad.apply import SEGMENT, output
 from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
-from ndgrad.lang.rerun import Rerun, Slot, frames_of
+from ndgrad.lang.rerun import Rerun, Slot, at, frames_of, recorded
 from ndgrad.lang.scopes import FIRST
+from ndgrad.lang.scopes import STATE as RUN
 from ndgrad.lang.values import Frame
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.ops import random
@@ -136,7 +137,10 @@ class Segment(Rerun):
     """Rounds that were recorded, and dropped."""
 
     def __init__(self, budget: Budget, rounds: Rounds, f: Frame, span: Span, at: int) -> None:
-        super().__init__(f, frames_of(f))
+        self.frame = f
+        self.training = STATE.training
+        self.frames = [(frame, frame[:]) for frame in frames_of(f)]
+        self.slots = []
         self.budget = budget
         self.rounds = rounds
         self.span = span
@@ -191,10 +195,20 @@ class Segment(Rerun):
         self.at, self.count, self.parts = first.at, first.count + self.count, first.parts + self.parts
         self.frames, self.draws = first.frames, first.draws
 
-    def repeat(self) -> None:
+    def again(self) -> list[Any]:
+        f = self.frame
+        found = [(frame, frame[:]) for frame, _ in self.frames]
         self.budget.again += self.count
-        for _ in self.budget.over(self.rounds, self.frame, self.span, self.at, self.count):
-            pass
+        try:
+            for frame, values in self.frames:
+                frame[:] = values
+            with recorded(f[RUN], self.training, self.draws):
+                for _ in self.budget.over(self.rounds, f, self.span, self.at, self.count):
+                    pass
+            return [at(f, slot) for slot in self.slots]
+        finally:
+            for frame, values in found:
+                frame[:] = values
 
 
 def _first(signals: Iterator[Any], count: int | None) -> Iterator[Any]:

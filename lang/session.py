@@ -224,6 +224,7 @@ class Session:
             scopes.enter_context(bounded(self.max_memory))
             scopes.enter_context(autograd.record(self.train))
             scopes.enter_context(autograd.keep_values())
+            scopes.enter_context(autograd.keep_origins(self.state.origins))
             scopes.enter_context(fixing(self.fixed))
             scopes.enter_context(Watch(self.state, self.timeout, self.max_memory, None))
             yield
@@ -322,6 +323,7 @@ class Session:
                     head=head,
                     result=result,
                     bindings=bindings,
+                    origins=self.state.origins,
                     path=path,
                     probe=probe,
                 ),

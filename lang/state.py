@@ -8,6 +8,7 @@ from typing import Any
 from ndgrad.errors import Span
 from ndgrad.lang.conditions import Path
 from ndgrad.ndarray import NDArray
+from ndgrad.tape import Origin
 
 
 class State:
@@ -25,9 +26,11 @@ class State:
     compiled     operations that compiled loops computed; kept, how many of them for the way back
     tracing      whether a round is traced now, to be compiled
     bindings     (name, number, value, span, text) of every assignment, if they are recorded
+    origins      how values came about that no derivative goes through, by the id of their data, if that is recorded
     """
 
     __slots__ = (
+        "__weakref__",
         "bindings",
         "bound_by",
         "budget",
@@ -40,6 +43,7 @@ class State:
         "kept",
         "last",
         "limit",
+        "origins",
         "outputs",
         "path",
         "show",
@@ -78,6 +82,7 @@ class State:
         self.sizes: dict[str, tuple[int, Span]] = {}
         self.path = Path()
         self.bindings: list[tuple[str, int, Any, Span, str]] | None = [] if traced else None
+        self.origins: dict[int, Origin] = {}
         self.times: dict[str, int] = {}
 
     def bind(self, name: str, value: Any, span: Span, text: str) -> None:
