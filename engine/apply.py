@@ -20,7 +20,7 @@ from ndgrad.memory import SHARE
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import REQUIRED, Primitive, primitive
-from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, Remote, form, tick
+from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, Origin, Remote, form, tick
 
 make = NDArray.__new__
 new_node = Lean.__new__
@@ -135,7 +135,7 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         except Exception as error:
             raise fault(op, error, (data,), ()) from None
         if p is None or untracked:
-            return new_array(y)
+            return new_array(y) if state.origins is None else originated(op, y, (data,), (p,))
         recording = state.recording
         implicit = p.marked and p.implicit
         if not recording and (recording is False or not implicit):
@@ -194,19 +194,19 @@ def _binary(op: Primitive) -> Callable[..., Any]:
             raise fault(op, error, (x, z), ()) from None
         if p is None:
             if q is None or untracked:
-                return new_array(y)
+                return new_array(y) if state.origins is None else originated(op, y, (x, z), (p, q))
             keep_y, keep_a, keep_b = keeps_right
             implicit = q.marked and q.implicit
             like = q.form if x.__class__ is float else _form(y, q.form)
         elif q is None:
             if untracked:
-                return new_array(y)
+                return new_array(y) if state.origins is None else originated(op, y, (x, z), (p, q))
             keep_y, keep_a, keep_b = keeps_left
             implicit = p.marked and p.implicit
             like = p.form if z.__class__ is float else _form(y, p.form)
         else:
             if untracked:
-                return new_array(y)
+                return new_array(y) if state.origins is None else originated(op, y, (x, z), (p, q))
             keep_y, keep_a, keep_b = keeps_both
             implicit = (p.marked and p.implicit) or (q.marked and q.implicit)
             like = p.form
@@ -483,6 +483,8 @@ def compose(op: Primitive, operands: tuple[Any, ...], statics: tuple[Any, ...]) 
         return _enlarged(several) if STATE.remote is None else STATE.remote.enlarged(several)
     if isinstance(y, NDArray):
         return y
+    if plainly and not there and STATE.origins is not None:
+        return originated(op, y, tuple(made), (None,) * len(made), statics)
     return _enlarged(new_array(y)) if STATE.remote is None else STATE.remote.enlarged(new_array(y))
 
 
@@ -513,7 +515,9 @@ def attach(
     state = STATE
     implicit = any(p.marked and p.implicit for p in tracked)
     if not tracked or op.untracked or state.recording is False or not (state.recording or implicit):
-        return tuple(map(new_array, y)) if isinstance(y, tuple) else new_array(y)
+        if isinstance(y, tuple):
+            return tuple(map(new_array, y))
+        return new_array(y) if state.origins is None else originated(op, y, data, parents, statics)
     if isinstance(y, tuple):
         node = General(op, parents, _saved(op, y, data, parents), statics, (len(y),), np.dtype(np.float64))
         _fill(node, y, data, implicit)
@@ -523,6 +527,17 @@ def attach(
     node = General(op, parents, _saved(op, y, data, parents), statics, y.shape, y.dtype)
     _fill(node, y, data, implicit)
     return new_array(y, node)
+
+
+def originated(
+    op: Primitive, y: Any, data: tuple[Any, ...], parents: tuple[Node | None, ...], statics: tuple[Any, ...] = ()
+) -> NDArray:
+    """An array that no derivative goes through, its origin noted under keep_origins()."""
+    assert STATE.origins is not None
+    if y.__class__ is np.bool_:
+        y = np.array(y)  # NumPy has one True for all
+    STATE.origins[id(y)] = Origin(y, op, data, parents, statics)
+    return new_array(y)
 
 
 def _fill(node: Node, y: Any, data: tuple[Any, ...], implicit: bool) -> None:

@@ -17,7 +17,7 @@ from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import NoDerivative, Primitive
 from ndgrad.sweep import Observer, nodes_below, sweep
-from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, caller
+from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, Origin, caller
 
 if TYPE_CHECKING:
     from ndgrad.symbol.symbol import Symbol
@@ -101,6 +101,11 @@ def default_dtype(dtype: npt.DTypeLike) -> _Scope:
 def keep_values() -> _Scope:
     """A scope in which nodes keep all operands and their value, for looking at the run afterwards."""
     return _Scope(keep_values=True, recording=KEEPING if STATE.recording else STATE.recording)
+
+
+def keep_origins(origins: dict[int, Origin]) -> _Scope:
+    """A scope in which it is noted how values came about that no derivative goes through, by the id of their data."""
+    return _Scope(origins=origins)
 
 
 def _is_flat(op: Primitive, operand: int) -> bool:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from itertools import count
 from os import environ
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class State(threading.local):
     recording: bool | int | None = None
     training: bool = False
     keep_values: bool = False
+    origins: dict[int, Origin] | None = None  # under keep_origins(): by the id of the data, how it came about
     float_dtype: np.dtype[Any] = np.dtype(np.float32)
     kinks: str = "min-norm"  # whose convention holds where a derivative does not exist
     leaves: Any = None  # the arrays with attach_grad, weakly held
@@ -173,6 +174,16 @@ class Node:
     def __repr__(self) -> str:
         name = "leaf" if self.op is None else self.op.name
         return f"<Node {self.id} {name} {self.shape} {self.dtype}>"
+
+
+class Origin(NamedTuple):
+    """How a value came about that has no node: one that does not depend on what is tracked, or a condition."""
+
+    value: Any  # held, so that its id stays its own
+    op: Primitive
+    operands: tuple[Any, ...]
+    parents: tuple[Node | None, ...]
+    statics: tuple[Any, ...]
 
 
 class General(Node):
