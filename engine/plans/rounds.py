@@ -32,7 +32,17 @@ MOST_STEPS = 400  # operations of a round; longer ones have little to gain
 LARGEST = 1 << 15  # entries of an array; on larger ones the arithmetic is what takes the time
 
 
-SIGNS = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / "}  # for which NumPy takes less time
+# What NumPy takes less time for when it is written than when it is called
+SIGNS = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / ", "matmul": " @ "}
+
+
+# By the axes of two operands a and b: g bᵀ and aᵀ g, each written with the other operand
+PRODUCTS = {
+    (2, 2): ("g @ {}.T", "{}.T @ g"),
+    (2, 1): ("g.reshape(-1, 1) * {}", "{}.T @ g"),
+    (1, 2): ("{} @ g", "{}.reshape(-1, 1) * g"),
+    (1, 1): ("g * {}", "{} * g"),
+}
 
 
 class Counter(Placeholder):
@@ -102,7 +112,7 @@ class RoundTrace(Trace):
 def _sharpened(step: Step, trace: Trace) -> Step:
     """The step with a number that meets a float array as an array of that dtype, which NumPy takes in half the time."""
     assert isinstance(step.op, Primitive)
-    if step.op.name not in SIGNS:
+    if step.op.name not in SIGNS or step.op.partials is None:
         return step
     arrays = [x.number for x in step.operands if x.__class__ is Reg and trace.shapes[x.number]]
     if len(arrays) != 1 or trace.dtypes[arrays[0]].kind != "f":
@@ -223,6 +233,10 @@ class Rounds(Plan):
         function = self.numbers.get(step.results[0])
         assert isinstance(step.op, Primitive)
         sign = SIGNS.get(step.op.name)
+        if step.op.name == "index" and (step.statics[0].__class__ in (Reg, int)):
+            x, key = w.value(step.operands[0]), w.value(step.statics[0])
+            w.line(f"{w.register(step.results[0])} = {x}[{key}]")
+            return
         if function is None and sign is None:
             super()._write_forward(w, step, training)
             return
@@ -231,6 +245,40 @@ class Rounds(Plan):
         w.line(f"{w.register(step.results[0])} = {made}")
 
     # Back
+
+    def _write_backward(self, w: _Writer, step: Step) -> None:
+        """As of a plan, but for products of matrices and vectors, of which all is known that their rules look at."""
+        assert isinstance(step.op, Primitive)
+        shares = self._product(step)
+        if shares is None:
+            super()._write_backward(w, step)
+            return
+        (y,) = step.results
+        w.line(f"g = {w.bar(y)}")
+        w.line("if g is not None:")
+        w.indent()
+        w.line(f"{w.bar(y)} = None")
+        if w.loose(y):
+            w.line("if g.__class__ is Scattered: g = g.dense()")
+        a, b = step.operands
+        for x, other, share in zip((a, b), (b, a), shares, strict=True):
+            if self.tracks(x):
+                w.line(f"c = {share.format(w.value(other))}")
+                self._give(w, x.number, True)
+        w.dedent()
+
+    def _product(self, step: Step) -> tuple[str, str] | None:
+        """How the cotangents of the operands of a product are written, by the other operand; None for other steps."""
+        if step.op.name != "matmul" or step.results[0] in self.wanted:
+            return None
+        dtype = self.trace.dtypes[step.results[0]]
+        dims = []
+        for x in step.operands:
+            if x.__class__ is Reg and self.trace.dtypes[x.number] == dtype:
+                dims.append(len(self.trace.shapes[x.number] or ()))
+            elif isinstance(x, np.ndarray) and x.dtype == dtype:
+                dims.append(x.ndim)
+        return PRODUCTS.get(tuple(dims))
 
     def pull(
         self, heads: Sequence[Any], fixed: Sequence[Any], saved: Sequence[tuple[Any, ...]]
