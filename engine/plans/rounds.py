@@ -37,7 +37,7 @@ SIGNS = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / ", "m
 
 
 # By the axes of two operands a and b: g bᵀ and aᵀ g, each written with the other operand
-PRODUCTS = {
+PRODUCTS: dict[tuple[int, ...], tuple[str, str]] = {
     (2, 2): ("g @ {}.T", "{}.T @ g"),
     (2, 1): ("g.reshape(-1, 1) * {}", "{}.T @ g"),
     (1, 2): ("{} @ g", "{}.reshape(-1, 1) * g"),
