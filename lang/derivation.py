@@ -20,7 +20,17 @@ from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import ENDS, FEWEST, Gap, Rounds, repeats, shown
 from ndgrad.lang.mathematics import SUPERSCRIPTS
-from ndgrad.lang.notation import Term, gradient_name, in_full, is_name, parenthesised, parts_of, ratio, superscript
+from ndgrad.lang.notation import (
+    Term,
+    gradient_name,
+    in_full,
+    is_name,
+    output_name,
+    parenthesised,
+    parts_of,
+    ratio,
+    superscript,
+)
 from ndgrad.lang.recorded import Terms
 from ndgrad.lang.rules import Factors, Name, Plain, growth, indexed, multiplied, name_of, renamed
 from ndgrad.ndarray import NDArray, plain
@@ -60,6 +70,7 @@ def derive(
     layout: "denominator", where a derivative by x has the shape of x, or "numerator", where it is transposed.
     """
     assert variable.node is not None
+    of = output_name(of)
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     story = _Story(bindings, origins, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)

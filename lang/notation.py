@@ -19,6 +19,7 @@ from ndgrad.ops import REGISTRY, lookup
 from ndgrad.primitive import Primitive
 
 ATOM, PRODUCT = 100, 60  # how tightly signs bind
+LONGEST_NAME = 24  # characters of an expression that an output is called by
 LARGEST_BELOW = 1000  # the line of a fraction that a number is written as
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NAME = re.compile(r"[\w₊]+")
@@ -33,6 +34,11 @@ def subscripted(name: str, number: int) -> str:
 def is_name(text: str) -> bool:
     """Whether a text is one name, maybe with a number below."""
     return _NAME.fullmatch(text) is not None
+
+
+def output_name(of: str) -> str:
+    """What an output is called: by its name, or its expression where that is short."""
+    return of if is_name(of) or len(of) <= LONGEST_NAME else "output"
 
 
 def ratio(d: str, of: str, by: str) -> str:
@@ -417,6 +423,8 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
             )
         if _is(b, "negative"):
             return noted("subtract", (a, b.args[0]), value)
+        if _multiple(a)[0] < 0 < _multiple(b)[0] and (n is None or n > 0):
+            return Term(value, op=REGISTRY["add"], args=(b, a))  # 1 - a rather than -a + 1
     if name == "subtract" and n == 0:
         return _valued(a, value)
     if name in ("divide", "power") and n == 1:

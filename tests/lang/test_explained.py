@@ -213,6 +213,40 @@ def test_an_output_that_is_another_name_of_a_value_says_so() -> None:
     assert d.chain == "dc/dx = 2"
 
 
+@pytest.mark.parametrize(
+    ("program", "expression", "local"),
+    [
+        ("y = where(x > 1, x ** 2, 3 * x)", "where(x > 1, x², 3·x)", "3·[x <= 1] + 2·[x > 1]·x"),
+        ("y = where(x ** 2 > k, x, 0)", "where(x² > k, x, 0)", "[x² > k]"),
+        ("y = where(logical_not(x == 2), x, 0)", "where(logical_not(x == 2), x, 0)", "[logical_not(x == 2)]"),
+        ("y = where(logical_not(x == 2), 0, x)", "where(logical_not(x == 2), 0, x)", "[x == 2]"),
+        ("y = where([True, False, True], x, k)", "where([True, False, True], x, k)", "[[True, False, True]]"),
+        ("y = (1 - k) * x", "(1 - k)·x", "1 - k"),
+        ("y = (k + k.T @ k) * x", "(k + kᵀ @ k)·x", "k + kᵀ @ k"),
+        ("y = (zeros(3) + 0.5) * x", "0.5·x", "0.5"),  # no name in it: the number says more
+        ("y = x * (k + 2 * k - 3 * k + 4 * k - 5 * k + 6 * k - 7 * k + 8 * k - k)", "x·[10, 5, 20]", "[10, 5, 20]"),
+    ],
+)
+def test_conditions_and_constants_are_as_the_program_writes_them(program: str, expression: str, local: str) -> None:
+    d = explained(f"input x = [0.5, 2, 3]\nk = [2, 1, 4]\n{program}")
+    assert (d.forward[-1].expression, d.backward[0].local) == (expression, local)
+
+
+def test_a_condition_that_is_false_for_nan_has_no_opposite() -> None:
+    d = explained("input x = [0.5, nan]\ny = where(x > 1, x, 2 * x)")
+    assert d.backward[0].local == "[x > 1] + 2·[logical_not(x > 1)]"
+
+
+def test_rounds_with_conditions_of_their_own_are_alike() -> None:
+    d = explained("input x = [1.0, -2.0]\nfor i in range(9):\n    x = x - 0.1 * where(x > 0, x, 0)\ny = x")
+    assert [gap.rules for gap in d.backward if isinstance(gap, Gap)] == [("∂xₖ₊₁/∂xₖ = 1 - 0.1·[xₖ > 0]",)]
+
+
+def test_a_long_output_without_a_name_is_called_output() -> None:
+    d = explained("input x = [1.0, 2]\noutput sum(x ** 2) + sum(x ** 3) + sum(x ** 4)")
+    assert (d.of, d.forward[-1].name, d.chain) == ("output", "output", "doutput/dx = 4·x³ + 3·x² + 2·x")
+
+
 def test_shares_of_a_maximum_are_written_without_their_mask() -> None:
     assert explained("input x = [1.0, 2, 2]\ny = max(x)").backward[0].local == "tied(x, y)"
 
