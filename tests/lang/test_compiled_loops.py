@@ -52,6 +52,27 @@ STRAIGHT = {
     "what is not differentiable": "for i in range(50): x = x + 0.01 * sign(x) + 0.01 * stop_gradient(x * x)\nsum(x)",
     "a constant": "for i in range(50):\n    c = [1, 2, 3]\n    x = x * 0.9 + c / 100\nsum(x * c)",
     "what was the same array is written to": "y = x\nfor i in range(50): z = y = y * 0.9\ny[0] = 7\nsum(y * z)",
+    "functions in a tuple, of a variable that no round names": """
+        def f(t): return t * c
+        fs = (f, sin)
+        c = 0.1
+        for k in range(5):
+            if k > 9: x = 0 * x
+            c = c + 0.1
+            for i in range(9): x = fs[0](x) + x / 2
+        sum(x)
+        """,
+    "functions of other values in each round": """
+        def scaled(a):
+            def f(t, b=[1, a, 2]): return t * a / 9 + x * b
+            return f
+        y = x
+        for k in range(4):
+            if k > 9: x = 0 * x
+            f = scaled(k)
+            for i in range(9): y = f(y)
+        sum(y * y)
+        """,
     "solving": "for i in range(50): x = solve(eye(3) * 2 + outer(x, x), x + 1)\nsum(x)",
     "the last statement": "for i in range(50): x = x * 0.9",
 }
@@ -188,9 +209,23 @@ def test_a_loop_is_compiled_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -
     counts = [program.run({"x": X, "a": 0.9 + k / 100}, grad=["x"]).compiled for k in range(5)]
     assert counts[0] == 0
     assert all(counts[2:])
-    assert len(traced) == 2  # in the midst of the second run, and at the start of the third, where `i` has no value yet
+    assert len(traced) == 1  # in the midst of the second run
     program.run({"x": X[:2], "a": 0.9}, grad=["x"])
-    assert len(traced) == 3
+    assert len(traced) == 2
+
+
+def test_functions_of_each_run_are_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "WAIT", 5)
+    text = """
+        n = range(20)
+        d = grad(lambda t: sum(t))(x)
+        g = grad(sin)
+        def f(t, a=0.5, b=[1, 2, 3]): return sin(t) * a + b
+        for i in n: x = f(x)
+        sum(x * d)
+        """
+    program = compile(dedented(text))
+    assert {program.run({"x": X}, grad=["x"]).compiled for _ in range(12)} == {60, 45}
 
 
 def test_time_and_steps_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
