@@ -98,7 +98,7 @@ def _special_call(special: Special, given: list[Run], named: list[tuple[str, Run
 
     def run(f: Frame) -> Any:
         values = [argument(f) for argument in given]
-        if f[RUN].tracing and name not in PURE:
+        if f[RUN].tracing is not None and name not in PURE:
             raise Undetermined(name)
         try:
             return call(span, f[RUN], *values, **{keyword: value(f) for keyword, value in named})
@@ -129,7 +129,7 @@ def call_value(
         problem = special_misfit(value, len(values), list(named), span)
         if problem is not None:
             raise problems.raised(problem)
-        if state.tracing and value.name not in PURE:
+        if state.tracing is not None and value.name not in PURE:
             raise Undetermined(value.name)
         try:
             return value.call(span, state, *values, **named)

@@ -19,17 +19,21 @@ from weakref import ref
 import numpy as np
 
 from ndgrad.apply import SEGMENT, output
+from ndgrad.errors import Span
 from ndgrad.lang import syntax
-from ndgrad.lang.conditions import Path
+from ndgrad.lang.conditions import KEPT, Compared, Path
 from ndgrad.lang.rerun import Rerun, Slot, at, frames_of, recorded
-from ndgrad.lang.scalars import ARITHMETIC, OPERATIONS, negative
+from ndgrad.lang.scalars import ARITHMETIC, COMPARISONS, OPERATIONS, negative
 from ndgrad.lang.scopes import AROUND, FIRST, RESULT, assigned, target_names
 from ndgrad.lang.scopes import STATE as RUN
 from ndgrad.lang.values import UNBOUND, Frame, Function, Lazy, Run, Special
+from ndgrad.namespace import PLAIN
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.ops import find
-from ndgrad.plans.rounds import Clause, Counter, Rounds, RoundTrace
-from ndgrad.plans.tracing import Placeholder, Reg
+from ndgrad.plans import replaced
+from ndgrad.plans.rounds import Clause, Counter, Guard, Rounds, RoundTrace
+from ndgrad.plans.tracing import Placeholder, Reg, Step
+from ndgrad.primitive import Primitive
 from ndgrad.tape import KEEPING, STATE, General
 
 if TYPE_CHECKING:
@@ -39,7 +43,10 @@ SHORTEST, LONGEST = 32, 4096  # rounds of a stretch
 QUICK = 0.01  # seconds that a stretch may take and still be followed by a longer one
 VARIANTS = 8  # kinds of values that one loop is compiled for at a time
 PAYS = 400  # compiled rounds that are worth compiling a loop for further kinds of values
+FEW, SHORT = 8, 4  # stretches of so few rounds each after which a loop is left to the closures
 TRIES = 3  # rounds of one execution at which a loop is tried in vain
+
+CONTINUE = 2  # the signal of a statement, as in `interpreter`
 
 SCALARS: dict[str, Callable[..., Any]] = {
     **{OPERATIONS[sign]: ARITHMETIC[sign] for sign in ("+", "-", "*", "/", "//", "%")},
@@ -59,6 +66,7 @@ class Variant:
               number of a frame (0: the loop's own), or is (-1,) for the sequence of a `for`
     layout    for each slot that a round changes, the value with a number for each leaf: into carried and ends
     cost      rounds and calls that one round counts for
+    decisions for each guard, where its condition is written and what builds what was compared from the ends at which
     """
 
     def __init__(
@@ -68,7 +76,9 @@ class Variant:
         fixed: list[Slot],
         layout: dict[int, Any],
         cost: int,
+        decisions: list[tuple[Guard, Span, Any]],
     ) -> None:
+        self.decisions = decisions
         self.rounds = rounds
         self.carried = carried
         self.fixed = fixed
@@ -88,7 +98,7 @@ class Loop:
         self.node = node
         self.body = body
         self.store = store
-        self.variants: dict[Any, Variant | None] = {}
+        self.variants: dict[Any, list[Variant] | None] = {}
         self.traces = 0  # rounds traced so far
         self.rounds = 0  # rounds that compiled code has made so far
         self.hopeless = False
@@ -99,7 +109,7 @@ class Loop:
         self.ready = True
         node, compiler = self.node, self.compiler
         statements = [s for s in syntax.walk(node) if isinstance(s, syntax.Statement) and s is not node]
-        if not all(isinstance(s, (*_PLAIN, syntax.For)) for s in statements):
+        if not all(isinstance(s, (*_PLAIN, syntax.For, syntax.If)) for s in _outside_branches(node.body)):
             self.hopeless = True
             return
         targets = [t for s in statements for t in getattr(s, "targets", ()) or (getattr(s, "target", None),)]
@@ -174,35 +184,46 @@ class Loop:
             parts.append(kinds.of(values, fixing))
         return (STATE.float_dtype, STATE.training, STATE.kinks, recording, len(frames), *parts)
 
-    def variant(self, frames: list[Frame], values: Any, recording: bool) -> Variant | None:
-        """The loop compiled for the values that there are now in its frame, the first, and those around it."""
-        tried = None
+    def variant(
+        self, frames: list[Frame], values: Any, recording: bool, number: int, again: bool = False
+    ) -> Variant | None:
+        """The loop compiled for the values that there are now in its frame, the first, and those around it.
+
+        number: of the round; again: for the way that this round takes through its branches, which no variant took.
+        """
         for fixing in (False, True):
-            key = self.key(frames, values, recording, fixing)
-            if key == tried:
-                break
-            tried = key
-            if key not in self.variants:
-                if len(self.variants) >= VARIANTS:
-                    if self.rounds < PAYS * self.traces:
-                        return None
-                    self.variants.pop(next(iter(list(self.variants))), None)
-                self.traces += 1
-                self.variants[key] = self.compiled(frames, values, recording, fixing)
-            made = self.variants.get(key)
+            key = fixing, self.key(frames, values, recording, fixing)
+            known = self.variants.get(key)
+            if known and not again:
+                return known[0]
+            if known is None and key in self.variants:
+                continue  # compiled in vain
+            if (known and len(known) >= VARIANTS) or (
+                self.traces >= VARIANTS and self.rounds < PAYS * (self.traces - VARIANTS)
+            ):
+                self.hopeless = not known
+                return None
+            self.traces += 1
+            made = self.compiled(frames, values, recording, fixing, number)
             if made is not None:
+                self.variants[key] = [made, *(known or ())]
+                if len(self.variants) > VARIANTS:
+                    del self.variants[next(iter(self.variants))]
                 return made
+            if known:
+                return None
+            self.variants[key] = None
         return None
 
-    def compiled(self, frames: list[Frame], values: Any, recording: bool, fixing: bool) -> Variant | None:
+    def compiled(self, frames: list[Frame], values: Any, recording: bool, fixing: bool, number: int) -> Variant | None:
         """Trace one round and write it out; None where that cannot be done."""
         state = frames[0][RUN]
         before = [frame[:] for frame in frames]
         kept = state.path, state.show, state.steps, state.last, state.outputs, state.depth
         draws = _draws()
-        state.path, state.compiles, state.tracing = Path(), False, True
+        state.path, state.compiles = Path(), False
         try:
-            made = self.traced(frames, values, recording, fixing)
+            made = self.traced(frames, values, recording, fixing, number)
             return made if _draws() == draws else None
         except Exception:  # the closures tell, if it is an error of the program
             return None
@@ -211,13 +232,13 @@ class Loop:
                 frame[:] = was
             steps = state.steps
             state.path, state.show, state.steps, state.last, state.outputs, state.depth = kept
-            state.compiles, state.tracing = True, False
+            state.compiles, state.tracing = True, None
             if state.stopped is not None:
                 state.steps = steps
             if draws is not None:
                 sys.modules["ndgrad.ops.random"].generator().bit_generator.state = draws
 
-    def traced(self, frames: list[Frame], values: Any, recording: bool, fixing: bool) -> Variant:
+    def traced(self, frames: list[Frame], values: Any, recording: bool, fixing: bool, number: int) -> Variant:
         f = frames[0]
         trace = RoundTrace(SCALARS)
         leaves: dict[int, tuple[Slot, Any]] = {}  # by register: where it is read from, and what is there
@@ -243,20 +264,24 @@ class Loop:
         stood = f[:]
         counter = None
         steps = state.steps
+        outputs = state.outputs
+        state.outputs = dict(outputs)
+        tracer = state.tracing = Tracer(self, trace, leaves)
         with trace.open():
             clause = None if self.condition is None else self.condition(f)
             if self.store is not None:
                 row: Any = trace.number(0)
                 counter = row.register
+                leaves[counter] = (-2,), values[number] if values.__class__ is range else number
                 if values.__class__ is NDArray:
                     assert self.index is not None
                     row = self.index.call(stand(values, (-1,)), row)
                 self.store(f, row)
-            if self.body(f) is not None or state.path.passes:
+            if self.body(f) not in (None, CONTINUE) or state.path.passes or state.outputs != outputs:
                 raise Refused
         changed = {slot: f[slot] for slot in range(FIRST, len(f)) if f[slot] is not stood[slot]}
         cost = 1 + steps - state.steps
-        return self.assembled(trace, leaves, stood, changed, clause, counter, recording, cost)
+        return self.assembled(trace, leaves, stood, changed, clause, counter, recording, cost, tracer.guards)
 
     def assembled(
         self,
@@ -268,6 +293,7 @@ class Loop:
         counter: int | None,
         recording: bool,
         cost: int,
+        guards: list[tuple[Guard, Span]],
     ) -> Variant:
         """Tell what is carried from round to round from what is fixed, and what is only given at the end."""
         used: set[int] = set()
@@ -278,10 +304,12 @@ class Loop:
             if value.__class__ is Reg:
                 used.add(value.number)
         if clause is not None:
-            used.update(x.number for x in _leaves_of(_flat(clause)) if x.__class__ is Reg)
+            used.update(x.number for x in _flat(clause) if x.__class__ is Reg)
+        for guard, _ in guards:
+            used.update(x.number for x in _flat(guard.condition) if x.__class__ is Reg)
         by_slot: dict[int, list[int]] = {}
         for register, (place, _) in leaves.items():
-            if place[0] == 0:
+            if not place[0]:
                 by_slot.setdefault(place[1], []).append(register)
         carried: list[tuple[int, Any]] = []
         places: list[Slot] = []
@@ -311,10 +339,92 @@ class Loop:
         at = {i: (k if is_carried else len(carried) + k) for i, (is_carried, k) in enumerate(order)}
         layout = {slot: _renumbered(value, at) for slot, value in layout.items()}
         moving = {r for r, _ in carried}
-        fixed = [r for r, (place, _) in leaves.items() if r in used and (place[0] or place[1] not in changed)]
+        fixed = [
+            r
+            for r, (place, _) in leaves.items()
+            if r in used and r != counter and (place[0] or place[1] not in changed)
+        ]
         tracked = {r for r in (*moving, *fixed) if recording and getattr(leaves[r][1], "_node", None) is not None}
-        rounds = Rounds(trace, carried, fixed, ends, clause, counter, tracked)
-        return Variant(rounds, places, [leaves[r][0] for r in fixed], layout, cost)
+        decisions = []
+        for guard, span in guards:
+            decisions.append((guard, span, _record(guard.condition, guard.outcome, ends, len(carried))))
+        rounds = Rounds(trace, carried, fixed, ends, clause, counter, tracked, [guard for guard, _ in guards])
+        return Variant(rounds, places, [leaves[r][0] for r in fixed], layout, cost, decisions)
+
+
+class Tracer:
+    """Decides the branches of a round that is traced, as the round itself would decide them; `guards` tells how."""
+
+    def __init__(self, loop: Loop, trace: RoundTrace, leaves: dict[int, tuple[Slot, Any]]) -> None:
+        self.trace = trace
+        self.leaves = leaves
+        self.values: dict[int, Any] = {}
+        self.done = 0
+        self.guards: list[tuple[Guard, Span]] = []
+
+    def decides(self, compiler: Any, node: syntax.Expression, f: Frame) -> bool:
+        clause = _clause(compiler, node)(f)
+        at = len(self.trace.steps)
+        self.values.update({r: _bare(value) for r, (_, value) in self.leaves.items() if r not in self.values})
+        for step in self.trace.steps[self.done : at]:
+            self.compute(step)
+        self.done = at
+        outcome = self.holds(clause)
+        self.guards.append((Guard(at, clause, outcome), node.span))
+        return outcome
+
+    def compute(self, step: Step) -> None:
+        assert isinstance(step.op, Primitive)
+        operands = [self.read(x) for x in step.operands]
+        function = self.trace.numbers.get(step.results[0])
+        if function is not None:
+            self.values[step.results[0]] = function(*operands)
+            return
+        statics = replaced(step.statics, self.read)
+        made = step.op.value(PLAIN, *([tuple(operands)] if step.op.variadic else operands), *statics)
+        several = made if step.op.outputs > 1 or made.__class__ in (tuple, list) else (made,)
+        self.values.update(zip(step.results, several, strict=True))
+
+    def read(self, x: Any) -> Any:
+        return self.values[x.number] if x.__class__ is Reg else x
+
+    def holds(self, clause: Clause) -> bool:
+        if clause.sign in ("and", "chain"):
+            return all(self.holds(part) for part in clause.parts)
+        if clause.sign == "or":
+            return any(self.holds(part) for part in clause.parts)
+        if clause.sign == "not":
+            return not self.holds(clause.parts[0])
+        values = [self.read(x) for x in clause.parts]
+        return bool(COMPARISONS[clause.sign](*values) if clause.sign else values[0])
+
+
+def _is_noted(path: Path, guard: Guard, span: Span) -> bool:
+    """Whether this decision has been noted so often that it is only counted."""
+    seen = path.places.get(id(span))
+    return seen is not None and seen[0] >= KEPT and seen[1 + guard.outcome] is not None
+
+
+def _record(clause: Clause, outcome: bool, ends: list[Any], before: int) -> Callable[[list[Any]], Any]:
+    """Adds what a decision compared to the ends; what makes the record of it (see `conditions`) of all values."""
+    if clause.sign in ("and", "or"):
+        if outcome is not (clause.sign == "and"):
+            raise Refused  # which of the parts were looked at depends on the round
+        parts = [_record(part, outcome, ends, before) for part in clause.parts]
+        return lambda values: (f" {clause.sign} ", [part(values) for part in parts])
+    if clause.sign == "not":
+        inside = _record(clause.parts[0], not outcome, ends, before)
+        return lambda values: ("not ", inside(values))
+    if not clause.sign:
+        ends.append(clause.parts[0])
+        place = before + len(ends) - 1
+        return lambda values: values[place]
+    if len(clause.parts) > 1 and not outcome:
+        raise Refused
+    places = [before + len(ends) + i for i in range(len(clause.parts) + 1)]
+    ends += [clause.parts[0].parts[0], *(part.parts[1] for part in clause.parts)]
+    signs = tuple([part.sign for part in clause.parts])
+    return lambda values: Compared(signs, [values[place] for place in places])
 
 
 class Turn:
@@ -327,6 +437,7 @@ class Turn:
         self.values = values
         self.size = SHORTEST
         self.tries = TRIES
+        self.stretches = self.made = 0
 
     def run(self, at: int, limit: int, rounds: Callable[..., Iterator[Any]]) -> int:
         """Run a stretch from round `at` on, of `limit` rounds at most: the rounds made, 0 where there is none to make.
@@ -339,19 +450,33 @@ class Turn:
         if limit < 2:
             return 0
         recording = STATE.recording is True
-        try:
-            variant = loop.variant(self.frames, self.values, recording)
-        except Refused:
-            variant = None
-        if variant is None:
+        start = perf_counter()
+        made, variant = 0, None
+        for again in (False, True):
+            try:
+                variant = loop.variant(self.frames, self.values, recording, at, again)
+            except Refused:
+                variant = None
+            if variant is None:
+                self.tries -= 1
+                return 0
+            if not all(_is_noted(state.path, guard, span) for guard, span, _ in variant.decisions):
+                return 0  # the first decisions of a path are noted one by one
+            try:
+                most = min(limit, state.steps // variant.cost)
+                made, stopped = self.stretch(variant, at, most, recording, rounds)
+            except Exception:  # the closures tell what it is
+                self.tries = 0
+                return 0
+            if made or stopped < 0:
+                break
+        if not made or variant is None:
             self.tries -= 1
             return 0
-        start = perf_counter()
-        try:
-            made = self.stretch(variant, at, min(limit, state.steps // variant.cost), recording, rounds)
-        except Exception:  # the closures tell what it is
-            self.tries = 0
-            return 0
+        self.stretches += 1
+        self.made += made
+        if self.stretches >= FEW and self.made < SHORT * self.stretches:
+            self.tries = 0  # its branches are taken in turn
         if perf_counter() - start < QUICK:
             self.size = min(2 * self.size, LONGEST)
         state.steps -= made * variant.cost
@@ -362,7 +487,8 @@ class Turn:
             state.kept += count
         return made
 
-    def stretch(self, variant: Variant, at: int, limit: int, recording: bool, rounds: Any) -> int:
+    def stretch(self, variant: Variant, at: int, limit: int, recording: bool, rounds: Any) -> tuple[int, int]:
+        """Run rounds; how many there were, and the number of the guard that stopped them, or -1."""
         f, compiled = self.frame, variant.rounds
         state = f[RUN]
         carried = [self.read(slot) for slot in variant.carried]
@@ -374,12 +500,11 @@ class Turn:
         saved: list[tuple[Any, ...]] = []
         given = [_bare(x) for x in carried], [_bare(x) for x in fixed]
         if keeping:
-            n, values = compiled.run_keeping(*given, counters, limit, saved.append)
+            n, values, stopped = compiled.run_keeping(*given, counters, limit, saved.append)
         else:
-            n, values = compiled.run(*given, counters, limit)
+            n, values, stopped = compiled.run(*given, counters, limit)
         if not n:
-            self.tries = 0
-            return 0
+            return 0, stopped
         node = None
         if keeping:
             inputs = [
@@ -415,7 +540,11 @@ class Turn:
             f[slot] = _filled(layout, made)
         for note in self.loop.notes:
             note(f)
-        return int(n)
+        for guard, span, compared in variant.decisions:
+            seen = state.path.places[id(span)][1 + guard.outcome]
+            seen.count += n
+            seen.compared = compared(made)
+        return int(n), stopped
 
     def slots_of(self, variant: Variant, places: list[int]) -> list[Slot]:
         """Where in the frame the tracked results are."""
@@ -692,6 +821,14 @@ def _paths(layout: Any, around: Slot) -> Iterator[tuple[Slot, int]]:
 # What is written
 
 
+def _outside_branches(statements: Sequence[syntax.Statement]) -> Iterator[syntax.Statement]:
+    """The statements that every round runs, those of loops within it too."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, syntax.For):
+            yield from _outside_branches(statement.body)
+
+
 def _parts(target: syntax.Expression) -> Iterator[syntax.Expression]:
     yield target
     if isinstance(target, syntax.TupleLiteral):
@@ -718,7 +855,7 @@ def _clause(compiler: Compiler, node: syntax.Expression) -> Callable[[Frame], Cl
         def compared(f: Frame) -> Clause:
             values = [_one(operand(f)) for operand in operands]
             pairs = zip(node.operators, values, values[1:], strict=False)
-            return Clause("and", tuple([Clause(sign, (a, b)) for sign, a, b in pairs]))
+            return Clause("chain", tuple([Clause(sign, (a, b)) for sign, a, b in pairs]))
 
         return compared
     value = compiler.compile(node)

@@ -286,8 +286,11 @@ class Expressions:
         span = node.condition.span
 
         def run(f: Frame) -> Any:
+            state = f[STATE]
+            if state.tracing is not None:
+                return then(f) if state.tracing.decides(self, node.condition, f) else otherwise(f)
             taken, compared = condition(f)
-            f[STATE].path.note(span, "if", taken, compared)
+            state.path.note(span, "if", taken, compared)
             return then(f) if taken else otherwise(f)
 
         return run

@@ -344,7 +344,13 @@ class Compiler(Expressions):
         otherwise = self.block(node.otherwise) if node.otherwise else None
 
         def run(f: Frame) -> Any:
-            note = f[STATE].path.note
+            state = f[STATE]
+            if state.tracing is not None:
+                for branch, (_, body, _) in zip(node.branches, branches, strict=True):
+                    if state.tracing.decides(self, branch.condition, f):
+                        return body(f)
+                return None if otherwise is None else otherwise(f)
+            note = state.path.note
             for condition, body, span in branches:
                 taken, compared = condition(f)
                 note(span, "if", taken, compared)

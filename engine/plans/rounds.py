@@ -127,10 +127,21 @@ def _as_register(leaf: Any) -> Any:
 
 
 class Clause(Frozen):
-    """A comparison of two values, or with sign "" whether the first is true; or parts joined by and, or, not."""
+    """A comparison of two values, or with sign "" whether the first is true; or parts joined by and, or, not.
+
+    A "chain" is a comparison as it is written, a < b < c: its parts are those of its pairs.
+    """
 
     sign: str
     parts: tuple[Any, ...]
+
+
+class Guard(Frozen):
+    """A decision within a round: after how many steps of the trace it is made, and how it came out there."""
+
+    at: int
+    condition: Clause
+    outcome: bool
 
 
 class Rounds(Plan):
@@ -141,6 +152,7 @@ class Rounds(Plan):
     ends       the values (registers or constants) to give at the end, after those carried
     condition  what must hold before a round, None where it is known how many there are
     counter    the register that takes the number of the round, from a sequence of them
+    guards     the decisions of a round, in turn; a round that decides otherwise is not made, and the loop stops there
     tracked    the registers among carried and fixed that a gradient may be asked for
     """
 
@@ -153,7 +165,9 @@ class Rounds(Plan):
         condition: Clause | None,
         counter: int | None,
         tracked: set[int],
+        guards: Sequence[Guard] = (),
     ) -> None:
+        self.guarded = list(guards)
         self.numbers = trace.numbers
         self.carried = list(carried)
         self.fixed = list(fixed)
@@ -161,6 +175,7 @@ class Rounds(Plan):
         self.condition = condition
         self.counter = counter
         outputs = [*(value for _, value in carried), *ends, *(() if condition is None else _values(condition))]
+        outputs += [value for guard in guards for value in _values(guard.condition)]
         wanted = set(tracked)
         while True:
             super().__init__(trace, outputs, sorted(wanted))
@@ -170,6 +185,8 @@ class Rounds(Plan):
             wanted |= more
         for step in self.steps:
             self.check(step)
+        order = {id(step): i for i, step in enumerate(trace.steps)}
+        self.places = [order[id(step)] for step in self.steps]
         self.steps = [_sharpened(step, trace) for step in self.steps]
         decided = [x.number for x in outputs[: len(self.carried) + len(self.ends)] if x.__class__ is Reg]
         self.backward_steps = _needed(self.steps, decided)  # a condition has no derivative
@@ -198,13 +215,16 @@ class Rounds(Plan):
         _unpack(w, self.fixed, "fixed")
         condition = [] if self.condition is None else _values(self.condition)
         first = _needed(self.steps, [x.number for x in condition if x.__class__ is Reg])
-        rest = [step for step in self.steps if not any(step is other for other in first)]
+        rest = [pair for pair in zip(self.places, self.steps, strict=True) if not any(pair[1] is x for x in first)]
         early = {r for step in first for r in step.results} | {r for r, _ in self.carried}
+        if self.guarded:  # a round that stops in its midst has computed some
+            early.update(r for step in self.steps for r in step.results)
         ends = [
             f"e{i}" if value.__class__ is Reg and value.number in early else w.value(value)
             for i, value in enumerate(self.ends)
         ]
         w.line("n = 0")
+        w.line("stopped = -1")
         if self.counter is None:
             w.line("while n < limit:")
         else:
@@ -214,8 +234,13 @@ class Rounds(Plan):
             self._write_forward(w, step, keeping)
         if self.condition is not None:
             w.line(f"if not {_written(w, self.condition)}: break")
-        for step in rest:
+        guards = list(enumerate(self.guarded))
+        for place, step in rest:
+            while guards and guards[0][1].at <= place:
+                _stop_unless(w, *guards.pop(0))
             self._write_forward(w, step, keeping)
+        for guard in guards:
+            _stop_unless(w, *guard)
         if keeping:
             w.line(f"keep(({''.join(w.register(r) + ', ' for r in self.saved)}))")
         copies = [(f"e{i}", w.value(value)) for i, value in enumerate(self.ends) if ends[i] == f"e{i}"]
@@ -226,7 +251,7 @@ class Rounds(Plan):
         w.line("n += 1")
         w.dedent()
         given = [*(w.register(r) for r, _ in self.carried), *ends]
-        w.line(f"return n, ({''.join(x + ', ' for x in given)}) if n else None")
+        w.line(f"return n, ({''.join(x + ', ' for x in given)}) if n else None, stopped")
         return w.compiled()[0]
 
     def _write_forward(self, w: _Writer, step: Step, training: bool) -> None:
@@ -378,16 +403,21 @@ def _unpack(w: _Writer, registers: list[int], name: str) -> None:
         w.line(f"{', '.join(w.register(r) for r in registers)}, = {name}")
 
 
+def _stop_unless(w: _Writer, number: int, guard: Guard) -> None:
+    w.line(f"if {'not ' if guard.outcome else ''}{_written(w, guard.condition)}:")
+    w.line(f"    stopped = {number}; break")
+
+
 def _values(clause: Clause) -> list[Any]:
     """The registers and constants that a condition compares."""
-    if clause.sign in ("and", "or", "not"):
+    if clause.sign in ("and", "or", "not", "chain"):
         return [value for part in clause.parts for value in _values(part)]
     return list(clause.parts)
 
 
 def _written(w: _Writer, clause: Clause) -> str:
-    if clause.sign in ("and", "or"):
-        return f"({f' {clause.sign} '.join(_written(w, part) for part in clause.parts)})"
+    if clause.sign in ("and", "or", "chain"):
+        return f"({f' {clause.sign} '.replace('chain', 'and').join(_written(w, part) for part in clause.parts)})"
     if clause.sign == "not":
         return f"(not {_written(w, clause.parts[0])})"
     if not clause.sign:
