@@ -121,13 +121,13 @@ class Again:
     def jacobian(self, name: str) -> Array:
         """∂y/∂x of the first head's output, by rows or columns, whichever are fewer unless a mode is asked for."""
         function = transforms.jacobian(lambda t: self.values({name: t})[0], mode=self.asked.mode)
-        return np.array(plain(function(self.points[name])))
+        return _unsigned(function(self.points[name]))
 
     def hessian(self, name: str) -> Array:
         """The second derivatives of what the heads weigh."""
         slope = transforms.grad(lambda t: self.weighed({name: t}))
         mode = "reverse" if self.asked.mode == "reverse" else "forward"
-        return np.array(plain(transforms.jacobian(slope, mode=mode)(self.points[name])))
+        return _unsigned(transforms.jacobian(slope, mode=mode)(self.points[name]))
 
     def along(self, directions: Mapping[str, Any]) -> Array:
         """The derivative of the first head's output where the inputs move along the directions together."""
@@ -156,6 +156,11 @@ class Again:
             except ValueError:
                 shapes = shown_shape(value.shape), shown_shape(x.shape)
                 raise problems.raised(problems.direction_does_not_fit(name, *shapes, self.run.span_of(name))) from None
+
+
+def _unsigned(made: Any) -> Array:
+    """An array of its own, with 0 where rows times zeros left -0."""
+    return np.asarray(np.add(plain(made), 0.0))
 
 
 def _nowhere(text: str) -> None:

@@ -59,23 +59,21 @@ class _Article:
         self.gradient = as_latex(gradient_of(name_of(d)))
 
     def lines(self) -> list[str]:
+        from ndgrad.cli.writing.table import decisions
+
         d = self.d
         made = [rf"\section*{{${self.gradient}$ of \texttt{{{latex_text(self.explained.program)}}}}}", ""]
         if self.explained.forward:
             made += [r"\subsection*{Forward}", *self.forward(), ""]
             if d.path:
-                made += [r"\subsection*{Path}", r"\begin{itemize}", *map(self.decision, d.path), r"\end{itemize}", ""]
+                items = [rf"  \item {latex_text(text)}" for text in decisions(d.path)]
+                made += [r"\subsection*{Path}", r"\begin{itemize}", *items, r"\end{itemize}", ""]
         if self.explained.backward and d.backward:
             made += [r"\subsection*{Backward}"]
             for step in d.backward:
                 made += self.gap(step) if isinstance(step, Gap) else self.backward(step)
             made.append("")
         return [*made, *self.chain(), "", *self.result()]
-
-    def decision(self, step: Any) -> str:
-        from ndgrad.cli.writing.table import step_text
-
-        return rf"  \item {latex_text(step_text(step))}"
 
     def forward(self) -> list[str]:
         rows: list[str] = []

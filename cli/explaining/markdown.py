@@ -42,6 +42,8 @@ class _Page:
         self.explained = explained
 
     def lines(self) -> list[str]:
+        from ndgrad.cli.writing.table import decisions
+
         d = self.d
         made = [f"# {_escaped(name_of(d))} of {_escaped(self.explained.program)}", ""]
         if self.explained.forward:
@@ -49,17 +51,12 @@ class _Page:
             made += [self.forward(step) for step in d.forward]
             made.append("")
             if d.path:
-                made += ["## Path", "", *map(self.decision, d.path), ""]
+                made += ["## Path", "", *(f"- {_escaped(text)}" for text in decisions(d.path)), ""]
         if self.explained.backward and d.backward:
             made += ["## Backward", ""]
             for step in d.backward:
                 made += self.gap(step) if isinstance(step, Gap) else self.backward(step)
         return [*made, *self.chain(), *self.result()]
-
-    def decision(self, step: Any) -> str:
-        from ndgrad.cli.writing.table import step_text
-
-        return f"- {_escaped(step_text(step))}"
 
     def value(self, array: Any) -> str:
         array, precision = np.asarray(array), self.explained.precision

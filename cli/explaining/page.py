@@ -120,11 +120,11 @@ class _Article:
         return f'<ol class="source" tabindex="0" aria-label="The program">{rows}</ol>'
 
     def path(self) -> str:
-        from ndgrad.cli.writing.table import step_text
+        from ndgrad.cli.writing.table import decisions
 
         if not self.d.path:
             return ""
-        items = "".join(f"<li>{escape(step_text(step))}</li>" for step in self.d.path)
+        items = "".join(f"<li>{escape(text)}</li>" for text in decisions(self.d.path))
         return f'<h3>Path taken</h3><ul class="path">{items}</ul>'
 
     # Steps

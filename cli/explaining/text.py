@@ -131,10 +131,9 @@ class _Text:
         return wrap(said, room, break_long_words=False) if len(said) < len(text) else self.cut(lines)
 
     def path(self) -> list[str]:
-        from ndgrad.cli.writing.table import step_text
+        from ndgrad.cli.writing.table import decisions
 
-        texts = (step_text(step) for step in self.d.path)
-        return [line for text in texts for line in self.paragraph(text)]
+        return [line for text in decisions(self.d.path) for line in self.paragraph(text)]
 
     # Backward
 

@@ -82,8 +82,6 @@ class Labels:
 
     def short(self, array: Any, longest: int = 30) -> str:
         array = np.asarray(array)
-        if array.dtype.kind == "f":
-            array = array + 0.0  # no -0
         text = matrices.short(array, self.precision or 4, longest)
         return text if len(text) <= longest else matrices.shape_of(array)
 

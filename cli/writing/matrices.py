@@ -102,8 +102,8 @@ def shape_of(array: Array) -> str:
 
 
 def entry(value: Any, precision: int | None = None) -> str:
-    """One number."""
-    return f"{value:.{precision or DIGITS}g}" if isinstance(value, float) else str(value)
+    """One number; a zero without the sign that a computation may have left on it."""
+    return f"{value + 0.0:.{precision or DIGITS}g}" if isinstance(value, float) else str(value)
 
 
 def _nested(value: Any, precision: int | None) -> str:

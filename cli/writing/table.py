@@ -80,11 +80,26 @@ def _grouped(of: str) -> str:
 
 def path_text(path: Iterable[Any]) -> str:
     """The branches taken and the rounds made, in one line; what repeats itself word for word is said once."""
-    steps = list(dict.fromkeys(step_text(step) for step in path))
+    steps = list(dict.fromkeys(decisions(path)))
     if len(steps) > MOST_STEPS:
         more = len(steps) - MOST_STEPS
         steps = [*steps[:MOST_STEPS], f"… {more} more"]
     return " · ".join(steps)
+
+
+def decisions(path: Iterable[Any]) -> list[str]:
+    """The branches taken and the rounds made, one by one, with a sign where passes of a place are left out."""
+    steps = list(path)
+    hidden: dict[Any, int] = {}
+    for step in steps:
+        place = step.file, step.span.start
+        hidden[place] = hidden.get(place, 0) + step.count - 1
+    said: list[str] = []
+    for step in steps:
+        if step.count > 1 and (count := hidden.pop((step.file, step.span.start), 0)):
+            said.append(f"⋮ {count:,} more at {place_of(step)}")
+        said.append(step_text(step))
+    return said
 
 
 def step_text(step: Any) -> str:

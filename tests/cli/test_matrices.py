@@ -63,3 +63,7 @@ def test_a_whole_array_shows_every_entry(shape: tuple[int, ...]) -> None:
 def test_short_arrays_fit_a_line() -> None:
     assert matrices.short(np.array([[1.0, 2], [3, 4]])) == "[[1, 2], [3, 4]]"
     assert matrices.short(np.arange(100.0)) == "100 entries: min 0, mean 49.5, max 99"
+
+
+def test_a_zero_has_no_sign() -> None:
+    assert matrices.short(np.array([-0.0, -1e-9])) == "[0, -1e-09]"

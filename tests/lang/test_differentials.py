@@ -135,3 +135,9 @@ def test_limits_hold_for_every_run() -> None:
     program = compile("for i in range(1000):\n    x = x * 1.0\ny = x")
     with pytest.raises(LimitError):
         program.run({"x": np.ones(1000)}, jac=["x"], mode="forward", timeout=0.3)
+
+
+def test_entries_without_a_derivative_have_no_sign() -> None:
+    made = compile("y = -x").run({"x": X}, jac=["x"], hess=["x"])
+    assert not np.signbit(made.jacobians["x"]).ravel()[1:3].any()
+    assert not np.signbit(made.hessians["x"]).any()
