@@ -29,7 +29,7 @@ Answer = tuple[str | bytes, str, bool]  # what goes to standard output, to stand
 def run_each(job: Job, name: str, workers: int, format: str | None, output: str | None) -> None:
     """Run the job for every record of its input `name`; exit code 1 if any failed. Stops on wrong usage.
 
-    What is wrong whatever the record holds (E201, E205, E7xx) is raised, as of one run.
+    What is wrong whatever the record holds (E201, E205, E401, E7xx) is raised, as of one run.
     """
     from ndgrad.lang.checker import unknown
     from ndgrad.lang.problems import raised
@@ -113,7 +113,7 @@ class Runner:
                 raise record
             made = self.program.run({**self.inputs, self.name: record}, **self.arguments)
         except Error as error:
-            if number == 1 and self.is_of_all(error):
+            if number == 1 and self.is_of_all(error, record):
                 raise
             return self.failed(number, error)
         # What holds for the program is said once; nan, of the first record that gives it.
@@ -134,8 +134,10 @@ class Runner:
         said = f"record {number}: {render(error.diagnostics)}\n"
         return self._line({"record": number, "error": as_json(error.diagnostics[0])}), said, False
 
-    def is_of_all(self, error: Error) -> bool:
+    def is_of_all(self, error: Error, record: Any) -> bool:
         """Whether the options are wrong, or a device missing, whatever a record holds."""
+        if error.code == "E401":
+            return self.has_no_floats(record)
         if error.code != "E205":
             return error.code[:2] == "E7"
         # A variable of the program may get its value on the way that other records take.
@@ -143,10 +145,38 @@ class Runner:
         named = {of, *(other.partition("[")[0] for other in self.arguments.get("heads", ()))}
         return not named & set(self.program.checked.globals)
 
+    def has_no_floats(self, record: Any) -> bool:
+        """Whether a derivative that the first record does not have is one that no record has.
+
+        That is so where another input holds no floats, and where floats give none on the one way that there is.
+        """
+        from ndgrad.lang import syntax
+        from ndgrad.lang.question import everything
+
+        given = self.arguments
+        wanted = {*given["grad"], *(n for option in ("jac", "hess", "jvp", "hvp") for n in given.get(option) or ())}
+        declared = self.program.checked.inputs
+        others = (
+            value
+            for name, value in self.inputs.items()
+            if name in wanted and (name not in declared or declared[name].dtype is None)
+        )
+        if any(_kind_of(value) in "iub" for value in others):
+            return True
+        decisions = (syntax.If, syntax.While, syntax.For, syntax.Conditional, syntax.Logical)
+        return _kind_of(record) == "f" and not any(
+            isinstance(node, decisions) for node in everything(self.program.body)
+        )
+
     def _line(self, found: dict[str, Any]) -> str | bytes:
         import json
 
         return b"" if self.kind == "npy" else json.dumps(found, ensure_ascii=self.ascii) + "\n"
+
+
+def _kind_of(value: Any) -> str:
+    """The kind of the numbers in a value, "f" for those that are written out."""
+    return value.dtype.kind if hasattr(value, "dtype") else "f"
 
 
 # Records

@@ -391,6 +391,17 @@ def test_of_each_what_is_wrong_with_every_record_is_said_once(
     assert err.startswith(f"error[{code}]: ")
 
 
+@pytest.mark.parametrize(
+    ("program", "said_once"),
+    [("argmax(x)", True), ("sum(x) if x[0] > 2 else argmax(x)", False), ("x[int(k)] * 2", True)],
+)
+def test_of_each_a_derivative_that_no_record_has_is_said_once(program: str, said_once: bool, said: Said) -> None:
+    k = ["-i", "k=true", "--grad", "k"] if "k" in program else []
+    code, out, err = said("eval", program, "--each", "x", "-i", "x=[[1, 2], [3, 4]]", "--grad", "x", *k)
+    assert (code, err.startswith("error[E401]"), err.count("error[E401]")) == (1, said_once, 1)
+    assert (out == "") is said_once
+
+
 def test_of_each_a_variable_may_have_its_value_for_some_records_only(said: Said) -> None:
     program = "if x > 1: t = x\ny = x ** 2"
     code, out, err = said("eval", program, "--each", "x", "-i", "x=[1, 2]", "--grad", "x", "--of", "t")
