@@ -277,9 +277,12 @@ class Run:
             self.warn_of_nan(shown, arrays, further, state)
 
         def derive(name: str, options: dict[str, Any]) -> Derivation:
-            if not self.trace or name not in arrays:
+            if name not in arrays:
                 return self.again(name)._derive(name, options)
             return self.derive(name, of, y, head, arrays[name], state, bindings, draws, options)
+
+        def derive_again(name: str, options: dict[str, Any]) -> Derivation:
+            return self.again(name)._derive(name, options)
 
         seconds = perf_counter() - start
         made = Result(
@@ -290,7 +293,7 @@ class Run:
             seconds,
             self.warnings,
             bindings,
-            derive,
+            derive if self.trace else derive_again,
             further,
             None if y is None else np.array(plain(y)),
         )
@@ -301,6 +304,7 @@ class Run:
             made.recorded = Recorded(of or "", y, head, every, state.origins)
         made.fused = _counted(fused)
         made.recomputed = None if self.budget is None else self.budget.report()
+        frame.clear()  # its functions refer to it, and the garbage collector does not see how large a record is
         return made
 
     # Before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from typing import Any
@@ -226,6 +227,22 @@ def test_functions_of_each_run_are_the_same_function(monkeypatch: pytest.MonkeyP
         """
     program = compile(dedented(text))
     assert {program.run({"x": X}, grad=["x"]).compiled for _ in range(12)} == {60, 45}
+
+
+def test_a_record_ends_with_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ndgrad.tape import Node
+
+    monkeypatch.setattr(interpreter, "WAIT", 5)
+    program = compile("def f(t): return sin(t)\nfor i in range(20): x = f(x)\nsum(x)")
+    gc.collect()
+    before = sum(isinstance(thing, Node) for thing in gc.get_objects())
+    gc.disable()
+    try:
+        result = program.run({"x": X}, grad=["x"])
+        assert sum(isinstance(thing, Node) for thing in gc.get_objects()) == before
+    finally:
+        gc.enable()
+    assert result.compiled
 
 
 def test_time_and_steps_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
