@@ -28,7 +28,7 @@ from ndgrad.lang.scopes import AROUND, FIRST, RESULT, assigned, target_names
 from ndgrad.lang.scopes import STATE as RUN
 from ndgrad.lang.values import UNBOUND, Frame, Function, Lazy, Run, Special
 from ndgrad.namespace import PLAIN
-from ndgrad.ndarray import NDArray, new_array
+from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.ops import find
 from ndgrad.plans import replaced
 from ndgrad.plans.rounds import Clause, Counter, Guard, Rounds, RoundTrace
@@ -43,7 +43,7 @@ SHORTEST, LONGEST = 32, 4096  # rounds of a stretch
 QUICK = 0.01  # seconds that a stretch may take and still be followed by a longer one
 VARIANTS = 8  # kinds of values that one loop is compiled for at a time
 PAYS = 400  # compiled rounds that are worth compiling a loop for further kinds of values
-FEW, SHORT = 8, 4  # stretches of so few rounds each after which a loop is left to the closures
+FEW, SHORT = 8, 8  # stretches in turn, of fewer rounds than that, after which a loop is left to the closures
 TRIES = 3  # rounds of one execution at which a loop is tried in vain
 
 CONTINUE = 2  # the signal of a statement, as in `interpreter`
@@ -66,7 +66,8 @@ class Variant:
               number of a frame (0: the loop's own), or is (-1,) for the sequence of a `for`
     layout    for each slot that a round changes, the value with a number for each leaf: into carried and ends
     cost      rounds and calls that one round counts for
-    decisions for each guard, where its condition is written and what builds what was compared from the ends at which
+    others    the variants for the same values, this one among them, the last used first
+    decisions for each guard, where its condition is written, and what makes the record of it of all values
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Variant:
         decisions: list[tuple[Guard, Span, Any]],
     ) -> None:
         self.decisions = decisions
+        self.others: list[Variant] = []
         self.rounds = rounds
         self.carried = carried
         self.fixed = fixed
@@ -86,7 +88,9 @@ class Variant:
         self.cost = cost
         values = [*(value for _, value in rounds.carried), *rounds.ends]
         self.values = values
-        self.tracks = any(map(rounds.tracks, values))
+        given = len(values) - rounds.shown
+        self.tracked = [i < given and rounds.tracks(value) for i, value in enumerate(values)]
+        self.tracks = any(self.tracked)
         self.plain = [_is_number(value, rounds.numbers) for value in values]
 
 
@@ -101,6 +105,7 @@ class Loop:
         self.variants: dict[Any, list[Variant] | None] = {}
         self.traces = 0  # rounds traced so far
         self.rounds = 0  # rounds that compiled code has made so far
+        self.turns = 0  # executions that were left to the closures, since their branches were taken in turn
         self.hopeless = False
         self.ready = False
 
@@ -184,36 +189,38 @@ class Loop:
             parts.append(kinds.of(values, fixing))
         return (STATE.float_dtype, STATE.training, STATE.kinks, recording, len(frames), *parts)
 
-    def variant(
-        self, frames: list[Frame], values: Any, recording: bool, number: int, again: bool = False
-    ) -> Variant | None:
+    def ways(self, frames: list[Frame], values: Any, recording: bool, number: int) -> Iterator[Variant]:
         """The loop compiled for the values that there are now in its frame, the first, and those around it.
 
-        number: of the round; again: for the way that this round takes through its branches, which no variant took.
+        First the ways through its branches that have been compiled, the last taken first; then that which the round
+        of this number takes, which is compiled when it is asked for.
         """
         for fixing in (False, True):
             key = fixing, self.key(frames, values, recording, fixing)
             known = self.variants.get(key)
-            if known and not again:
-                return known[0]
             if known is None and key in self.variants:
                 continue  # compiled in vain
+            if known:
+                yield from list(known)
             if (known and len(known) >= VARIANTS) or (
                 self.traces >= VARIANTS and self.rounds < PAYS * (self.traces - VARIANTS)
             ):
                 self.hopeless = not known
-                return None
+                return
             self.traces += 1
             made = self.compiled(frames, values, recording, fixing, number)
-            if made is not None:
-                self.variants[key] = [made, *(known or ())]
-                if len(self.variants) > VARIANTS:
-                    del self.variants[next(iter(self.variants))]
-                return made
-            if known:
-                return None
-            self.variants[key] = None
-        return None
+            if made is None:
+                if known:
+                    return
+                self.variants[key] = None
+                continue
+            made.others = known if known is not None else []
+            made.others.insert(0, made)
+            self.variants[key] = made.others
+            if len(self.variants) > VARIANTS:
+                del self.variants[next(iter(self.variants))]
+            yield made
+            return
 
     def compiled(self, frames: list[Frame], values: Any, recording: bool, fixing: bool, number: int) -> Variant | None:
         """Trace one round and write it out; None where that cannot be done."""
@@ -345,10 +352,12 @@ class Loop:
             if r in used and r != counter and (place[0] or place[1] not in changed)
         ]
         tracked = {r for r in (*moving, *fixed) if recording and getattr(leaves[r][1], "_node", None) is not None}
-        decisions = []
+        decisions, given = [], len(ends)
         for guard, span in guards:
-            decisions.append((guard, span, _record(guard.condition, guard.outcome, ends, len(carried))))
-        rounds = Rounds(trace, carried, fixed, ends, clause, counter, tracked, [guard for guard, _ in guards])
+            decisions.append((guard, span, _record(guard.condition, ends, len(carried))))
+        rounds = Rounds(
+            trace, carried, fixed, ends, clause, counter, tracked, [guard for guard, _ in guards], len(ends) - given
+        )
         return Variant(rounds, places, [leaves[r][0] for r in fixed], layout, cost, decisions)
 
 
@@ -405,26 +414,51 @@ def _is_noted(path: Path, guard: Guard, span: Span) -> bool:
     return seen is not None and seen[0] >= KEPT and seen[1 + guard.outcome] is not None
 
 
-def _record(clause: Clause, outcome: bool, ends: list[Any], before: int) -> Callable[[list[Any]], Any]:
-    """Adds what a decision compared to the ends; what makes the record of it (see `conditions`) of all values."""
+def _record(clause: Clause, ends: list[Any], before: int) -> Callable[[list[Any]], tuple[bool, Any]]:
+    """Adds what a decision compares to the ends; gives what makes of all values what `conditions` makes of it."""
+
+    def place(value: Any) -> int:
+        ends.append(value)
+        return before + len(ends) - 1
+
     if clause.sign in ("and", "or"):
-        if outcome is not (clause.sign == "and"):
-            raise Refused  # which of the parts were looked at depends on the round
-        parts = [_record(part, outcome, ends, before) for part in clause.parts]
-        return lambda values: (f" {clause.sign} ", [part(values) for part in parts])
+        parts = [_record(part, ends, before) for part in clause.parts]
+        stop = clause.sign == "or"
+
+        def logical(values: list[Any]) -> tuple[bool, Any]:
+            seen, taken = [], not stop
+            for part in parts:
+                taken, compared = part(values)
+                seen.append(compared)
+                if taken is stop:
+                    break
+            return taken, (f" {clause.sign} ", seen)
+
+        return logical
     if clause.sign == "not":
-        inside = _record(clause.parts[0], not outcome, ends, before)
-        return lambda values: ("not ", inside(values))
+        inside = _record(clause.parts[0], ends, before)
+
+        def negated(values: list[Any]) -> tuple[bool, Any]:
+            taken, compared = inside(values)
+            return not taken, ("not ", compared)
+
+        return negated
     if not clause.sign:
-        ends.append(clause.parts[0])
-        place = before + len(ends) - 1
-        return lambda values: values[place]
-    if len(clause.parts) > 1 and not outcome:
-        raise Refused
-    places = [before + len(ends) + i for i in range(len(clause.parts) + 1)]
-    ends += [clause.parts[0].parts[0], *(part.parts[1] for part in clause.parts)]
+        only = place(clause.parts[0])
+        return lambda values: (bool(plain(values[only])), values[only])
     signs = tuple([part.sign for part in clause.parts])
-    return lambda values: Compared(signs, [values[place] for place in places])
+    places = [place(x) for x in (clause.parts[0].parts[0], *(part.parts[1] for part in clause.parts))]
+
+    def chain(values: list[Any]) -> tuple[bool, Any]:
+        seen, taken = [values[places[0]]], True
+        for sign, i in zip(signs, places[1:], strict=True):
+            seen.append(values[i])
+            taken = bool(COMPARISONS[sign](plain(seen[-2]), plain(seen[-1])))
+            if not taken:
+                break
+        return taken, Compared(signs, seen)
+
+    return chain
 
 
 class Turn:
@@ -437,7 +471,7 @@ class Turn:
         self.values = values
         self.size = SHORTEST
         self.tries = TRIES
-        self.stretches = self.made = 0
+        self.short = 0  # stretches of few rounds, one after the other
 
     def run(self, at: int, limit: int, rounds: Callable[..., Iterator[Any]]) -> int:
         """Run a stretch from round `at` on, of `limit` rounds at most: the rounds made, 0 where there is none to make.
@@ -451,32 +485,31 @@ class Turn:
             return 0
         recording = STATE.recording is True
         start = perf_counter()
-        made, variant = 0, None
-        for again in (False, True):
-            try:
-                variant = loop.variant(self.frames, self.values, recording, at, again)
-            except Refused:
-                variant = None
-            if variant is None:
-                self.tries -= 1
-                return 0
-            if not all(_is_noted(state.path, guard, span) for guard, span, _ in variant.decisions):
-                return 0  # the first decisions of a path are noted one by one
-            try:
-                most = min(limit, state.steps // variant.cost)
-                made, stopped = self.stretch(variant, at, most, recording, rounds)
-            except Exception:  # the closures tell what it is
-                self.tries = 0
-                return 0
-            if made or stopped < 0:
-                break
-        if not made or variant is None:
-            self.tries -= 1
+        made, waits = 0, False
+        try:
+            for variant in loop.ways(self.frames, self.values, recording, at):
+                if not all(_is_noted(state.path, guard, span) for guard, span, _ in variant.decisions):
+                    waits = True  # the first decisions of a path are noted one by one
+                    continue
+                made, stopped = self.stretch(variant, at, min(limit, state.steps // variant.cost), recording, rounds)
+                if made or stopped < 0:
+                    break
+        except Refused:
+            pass
+        except Exception:  # the closures tell what it is
+            self.tries = 0
             return 0
-        self.stretches += 1
-        self.made += made
-        if self.stretches >= FEW and self.made < SHORT * self.stretches:
+        if not made:
+            self.tries -= not waits
+            return 0
+        if variant is not variant.others[0]:
+            variant.others.remove(variant)
+            variant.others.insert(0, variant)
+        self.short = self.short + 1 if made < SHORT else 0
+        if self.short >= FEW:
             self.tries = 0  # its branches are taken in turn
+            loop.turns += 1
+            loop.hopeless = loop.turns >= FEW
         if perf_counter() - start < QUICK:
             self.size = min(2 * self.size, LONGEST)
         state.steps -= made * variant.cost
@@ -513,7 +546,7 @@ class Turn:
             ]
             pairs = [(k, x._node) for k, (r, x) in enumerate(inputs) if r in compiled.leads and x._node is not None]
             again = Stretch(variant, rounds, self.values, self.frames, at, n, given[1], saved, [k for k, _ in pairs])
-            places = [i for i, value in enumerate(variant.values) if compiled.tracks(value)]
+            places = [i for i, tracked in enumerate(variant.tracked) if tracked]
             again.places = places
             node = General(SEGMENT, tuple(p for _, p in pairs), (None,), (again,), (len(places),), np.dtype(np.float64))
             node.span = self.loop.node.span
@@ -521,9 +554,9 @@ class Turn:
         known: dict[int, NDArray] = dict(zip(compiled.fixed, fixed, strict=True))
         made: list[Any] = []
         count = 0
-        for value, data, plain in zip(variant.values, values, variant.plain, strict=True):
-            tracked = keeping and compiled.tracks(value)
-            if plain:
+        for value, data, bare, tracks in zip(variant.values, values, variant.plain, variant.tracked, strict=True):
+            tracked = keeping and tracks
+            if bare:
                 x = data
             elif value.__class__ is Reg and value.number in known:
                 x = known[value.number]
@@ -543,7 +576,7 @@ class Turn:
         for guard, span, compared in variant.decisions:
             seen = state.path.places[id(span)][1 + guard.outcome]
             seen.count += n
-            seen.compared = compared(made)
+            seen.compared = compared(made)[1]
         return int(n), stopped
 
     def slots_of(self, variant: Variant, places: list[int]) -> list[Slot]:

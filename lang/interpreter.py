@@ -385,7 +385,7 @@ class Compiler(Expressions):
                     turn = turn or loop.begin(f)
                     made = turn.run(at, mark - at, rounds) if turn else 0
                     at += made
-                    due = at if made else at + 1 if turn and turn.tries else NEVER
+                    due = NEVER if not turn or not turn.tries else at if made else at + 1
                     if made:
                         continue
                 taken, compared = condition(f)
@@ -429,7 +429,7 @@ class Compiler(Expressions):
                     turn = turn or loop.begin(f, values)
                     made = turn.run(at, length(values, place) - at, rounds) if turn else 0
                     at += made
-                    due = at if made else at + 1 if turn and turn.tries else NEVER
+                    due = NEVER if not turn or not turn.tries else at if made else at + 1
                     if made:
                         turns = iter(rows(values, place, at))
                 value = next(turns, END)

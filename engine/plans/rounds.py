@@ -152,6 +152,7 @@ class Rounds(Plan):
     ends       the values (registers or constants) to give at the end, after those carried
     condition  what must hold before a round, None where it is known how many there are
     counter    the register that takes the number of the round, from a sequence of them
+    shown      how many of the ends, the last ones, are only looked at, and never differentiated
     guards     the decisions of a round, in turn; a round that decides otherwise is not made, and the loop stops there
     tracked    the registers among carried and fixed that a gradient may be asked for
     """
@@ -166,8 +167,10 @@ class Rounds(Plan):
         counter: int | None,
         tracked: set[int],
         guards: Sequence[Guard] = (),
+        shown: int = 0,
     ) -> None:
         self.guarded = list(guards)
+        self.shown = shown
         self.numbers = trace.numbers
         self.carried = list(carried)
         self.fixed = list(fixed)
@@ -188,7 +191,8 @@ class Rounds(Plan):
         order = {id(step): i for i, step in enumerate(trace.steps)}
         self.places = [order[id(step)] for step in self.steps]
         self.steps = [_sharpened(step, trace) for step in self.steps]
-        decided = [x.number for x in outputs[: len(self.carried) + len(self.ends)] if x.__class__ is Reg]
+        differentiated = outputs[: len(self.carried) + len(self.ends) - shown]
+        decided = [x.number for x in differentiated if x.__class__ is Reg]
         self.backward_steps = _needed(self.steps, decided)  # a condition has no derivative
         self.saved, self._pull = self._write_pull()
         self.run = self._write_run(False)
@@ -340,7 +344,8 @@ class Rounds(Plan):
         if tight:
             w.line(f"{' = '.join(map(w.bar, tight))} = None")
         self.met = set(self.fixed)
-        for name, value in zip(names, [*(value for _, value in self.carried), *self.ends], strict=True):
+        given = [*(value for _, value in self.carried), *self.ends[: len(self.ends) - self.shown]]
+        for name, value in zip(names, given, strict=False):
             if self.tracks(value):
                 if value.number in self.met or value.number in w.loosely:
                     w.line(f"if {name} is not None: {w.added(value.number, name)}")

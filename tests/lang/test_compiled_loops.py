@@ -77,9 +77,56 @@ STRAIGHT = {
     "solving": "for i in range(50): x = solve(eye(3) * 2 + outer(x, x), x + 1)\nsum(x)",
     "the last statement": "for i in range(50): x = x * 0.9",
 }
-OTHERWISE = {
+BRANCHED = {
     "a branch": "for i in range(50):\n    if x[0] > 0.2: x = x * 0.99\n    else: x = x + 0.1\nsum(x)",
     "break": "for i in range(50):\n    x = x * 0.9\n    if norm(x) < 0.1: break\nsum(x)",
+    "return": """
+        def f(t):
+            for i in range(50):
+                t = t * 0.9
+                if norm(t) < 0.1: return t * i
+        sum(f(x))
+        """,
+    "a ball": """
+        v, h = x[0], 2 + x[2]
+        for i in range(300):
+            v = v - 0.01
+            h = h + 0.05 * v
+            if h < 0:
+                h = -h
+                v = -0.9 * v
+        h * v
+        """,
+    "continue, elif, and, or, not": """
+        k = 0
+        while k < 90:
+            k += 1
+            if k % 20 == 0: continue
+            if k % 30 == 3 and x[0] > 0: x = x * 1.1
+            elif not x[1] > 5 or k < 0: x = x * 0.99
+            else: x = x + 1
+        sum(x)
+        """,
+    "conditional expressions": "for i in range(60): x = (x * 0.97 if 0.1 < x[0] < 2 else x * 1.5)\nsum(x)",
+    "branches in a function": """
+        def f(t):
+            if t[0] > 0.1: return t * 0.97
+            return t + 0.3
+        for i in range(60): x = f(x)
+        sum(x)
+        """,
+    "a value that one branch gives": """
+        n = 0
+        for i in range(60):
+            t = x * i
+            if i % 15 == 14: n = t * 2
+            x = x * 0.99
+        sum(x + n + t)
+        """,
+    "branches taken in turn": "for i in range(60):\n    if i % 2: x = x * 0.9\n    else: x = x + 0.1\nsum(x)",
+    "truth": "go = x > 0\nfor i in range(60):\n    if go[0]: x = x * 0.99\nsum(x)",
+}
+OTHERWISE = {
     "writes": "for i in range(50): x[i % 3] = x[i % 3] * 0.9 + 0.1\nsum(x)",
     "random numbers": "for i in range(50): x = x + random_normal(shape=(3,)) / 100\nsum(x)",
     "shapes that grow": "for i in range(8): x = concatenate([x, x[:1]])\nsum(x ** 2)",
@@ -134,17 +181,28 @@ def same(a: Result, b: Result) -> None:
     assert b.compiled == 0
 
 
-@pytest.mark.parametrize("name", [*STRAIGHT, *OTHERWISE])
+@pytest.mark.parametrize("name", [*STRAIGHT, *BRANCHED, *OTHERWISE])
 def test_gradients_are_those_of_the_loop_as_written(name: str, both: Callable[..., Any]) -> None:
-    compiled, known = both({**STRAIGHT, **OTHERWISE}[name], grad=["all"])
+    compiled, known = both({**STRAIGHT, **BRANCHED, **OTHERWISE}[name], grad=["all"])
     same(compiled, known)
-    assert bool(compiled.compiled) == (name in STRAIGHT)
+    assert bool(compiled.compiled) == (name not in OTHERWISE)
 
 
-@pytest.mark.parametrize("name", STRAIGHT)
+@pytest.mark.parametrize("name", BRANCHED)
+def test_the_path_is_that_of_the_loop_as_written_in_later_runs_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for wait in (2, interpreter.NEVER):
+        monkeypatch.setattr(interpreter, "WAIT", wait)
+        program = compile(dedented(BRANCHED[name]))
+        made.append([program.run({"x": x}, grad=["x"]) for x in (X, -X, 2 * X, X)])
+    for compiled, known in zip(*made, strict=True):
+        same(compiled, known)
+
+
+@pytest.mark.parametrize("name", [*STRAIGHT, *BRANCHED])
 @pytest.mark.parametrize("asked", [{"jac": ["x"]}, {"hess": ["x"]}, {"jvp": {"x": X}}, {"hvp": {"x": X}}, {}], ids=str)
 def test_so_are_other_derivatives(name: str, asked: dict[str, Any], both: Callable[..., Any]) -> None:
-    same(*both(STRAIGHT[name], **asked))
+    same(*both({**STRAIGHT, **BRANCHED}[name], **asked))
 
 
 @pytest.mark.parametrize("name", STRAIGHT)

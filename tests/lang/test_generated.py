@@ -209,13 +209,19 @@ def loops(draw: Callable[..., Any]) -> str:
             "u += m[0] * s / 9",
             "pass",
         )
+        branches = ("if u[0] > v[1]: u = u * 0.9", "if k % 3 == 1: continue", "if s > 0.5 and not k > 4: v = v + 0.1")
+        branches += ("s += 0.1 if u[0] > 0 else s", "if k > 6: break")
         body += [write.one(extra), write.one(extra)]
+        if write.number(2) == 0:
+            body.insert(
+                write.number(len(body)), write.one((*branches, "s += 0.1 if u[0] > 0 else s", "if k > 6: break"))
+            )
         head = write.one(
             (f"for i{i} in range({3 + write.number(6)}):", f"for r{i} in m:", f"for i{i} in range(9, 2, -2):", "while")
         )
         if head == "while":
             head = f"k = 0\nwhile k < {3 + write.number(6)} and (norm(u) >= 0 or not k > 2):"
-            body.append("k = k + 1")
+            body.insert(0, "k = k + 1")
         elif head.startswith("for r"):
             body.append(write.one((f"u = u * r{i}", f"v = v + r{i} / 3", "pass")))
         else:
@@ -225,7 +231,7 @@ def loops(draw: Callable[..., Any]) -> str:
     return "\n".join(["def loss(x, w):", *("    " + line for line in (*f, *lines))])
 
 
-@GENERATED
+@settings(GENERATED, max_examples=25)
 @given(loops(), INPUTS, INPUTS, INPUTS, INPUTS)
 def test_compiled_loops_agree(text: str, x: Any, w: Any, tx: Any, tw: Any) -> None:
     inputs = {name: np.array(value) for name, value in zip(("x", "w", "tx", "tw"), (x, w, tx, tw), strict=True)}
