@@ -195,8 +195,12 @@ class Loop:
         First the ways through its branches that have been compiled, the last taken first; then that which the round
         of this number takes, which is compiled when it is asked for.
         """
+        tried = None
         for fixing in (False, True):
-            key = fixing, self.key(frames, values, recording, fixing)
+            key = self.key(frames, values, recording, fixing)
+            if key == tried:
+                return  # there is nothing to fix
+            tried = key
             known = self.variants.get(key)
             if known is None and key in self.variants:
                 continue  # compiled in vain
@@ -205,7 +209,6 @@ class Loop:
             if (known and len(known) >= VARIANTS) or (
                 self.traces >= VARIANTS and self.rounds < PAYS * (self.traces - VARIANTS)
             ):
-                self.hopeless = not known
                 return
             self.traces += 1
             made = self.compiled(frames, values, recording, fixing, number)
@@ -214,11 +217,11 @@ class Loop:
                     return
                 self.variants[key] = None
                 continue
-            made.others = known if known is not None else []
+            made.others = known or []
             made.others.insert(0, made)
             self.variants[key] = made.others
             if len(self.variants) > VARIANTS:
-                del self.variants[next(iter(self.variants))]
+                self.variants.pop(next(iter(list(self.variants))), None)
             yield made
             return
 
@@ -228,13 +231,15 @@ class Loop:
         before = [frame[:] for frame in frames]
         kept = state.path, state.show, state.steps, state.last, state.outputs, state.depth
         draws = _draws()
+        leaves: dict[int, tuple[Slot, Any]] = {}
         state.path, state.compiles = Path(), False
         try:
-            made = self.traced(frames, values, recording, fixing, number)
+            made = self.traced(frames, values, recording, fixing, number, leaves)
             return made if _draws() == draws else None
         except Exception:  # the closures tell, if it is an error of the program
             return None
         finally:
+            leaves.clear()  # closures that refer to themselves refer to it
             for frame, was in zip(frames, before, strict=True):
                 frame[:] = was
             steps = state.steps
@@ -245,10 +250,18 @@ class Loop:
             if draws is not None:
                 sys.modules["ndgrad.ops.random"].generator().bit_generator.state = draws
 
-    def traced(self, frames: list[Frame], values: Any, recording: bool, fixing: bool, number: int) -> Variant:
+    def traced(
+        self,
+        frames: list[Frame],
+        values: Any,
+        recording: bool,
+        fixing: bool,
+        number: int,
+        leaves: dict[int, tuple[Slot, Any]],
+    ) -> Variant:
+        """leaves: to be filled, by register, with where it is read from and what is there."""
         f = frames[0]
         trace = RoundTrace(SCALARS)
-        leaves: dict[int, tuple[Slot, Any]] = {}  # by register: where it is read from, and what is there
 
         def stand(value: Any, slot: Slot) -> Any:
             kind = value.__class__
@@ -503,8 +516,7 @@ class Turn:
             self.tries -= not waits
             return 0
         if variant is not variant.others[0]:
-            variant.others.remove(variant)
-            variant.others.insert(0, variant)
+            variant.others[:] = [variant, *(other for other in variant.others if other is not variant)]
         self.short = self.short + 1 if made < SHORT else 0
         if self.short >= FEW:
             self.tries = 0  # its branches are taken in turn

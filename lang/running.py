@@ -304,7 +304,8 @@ class Run:
             made.recorded = Recorded(of or "", y, head, every, state.origins)
         made.fused = _counted(fused)
         made.recomputed = None if self.budget is None else self.budget.report()
-        frame.clear()  # its functions refer to it, and the garbage collector does not see how large a record is
+        if not self.trace:  # functions refer to the frame, and the garbage collector does not see how large a record is
+            frame.clear()
         return made
 
     # Before
