@@ -117,11 +117,6 @@ class Loop:
         if not all(isinstance(s, (*_PLAIN, syntax.For, syntax.If)) for s in _outside_branches(node.body)):
             self.hopeless = True
             return
-        targets = [t for s in statements for t in getattr(s, "targets", ()) or (getattr(s, "target", None),)]
-        targets += [node.target] if isinstance(node, syntax.For) else []
-        if any(isinstance(part, syntax.Index) for t in targets if t is not None for part in _parts(t)):
-            self.hopeless = True
-            return
         names = {part.name for part in syntax.walk(node) if isinstance(part, syntax.Name)}
         self.outer = any(isinstance(part, syntax.Lambda) for part in syntax.walk(node))
         slots = set()
@@ -872,13 +867,6 @@ def _outside_branches(statements: Sequence[syntax.Statement]) -> Iterator[syntax
         yield statement
         if isinstance(statement, syntax.For):
             yield from _outside_branches(statement.body)
-
-
-def _parts(target: syntax.Expression) -> Iterator[syntax.Expression]:
-    yield target
-    if isinstance(target, syntax.TupleLiteral):
-        for entry in target.entries:
-            yield from _parts(entry)
 
 
 def _names_of(statement: Any) -> list[syntax.Name]:

@@ -25,6 +25,8 @@ def plain_key(key: Any) -> Any:
     if isinstance(key, tuple):
         return tuple(plain_key(k) for k in key)
     if isinstance(key, (NDArray, np.ndarray, Remote)):
+        if isinstance(key, NDArray) and key.counts:
+            return key
         given = key.data if isinstance(key, NDArray) else key
         data = given.device.fetch(given) if isinstance(given, Remote) else np.asarray(given)  # indices are the host's
         if data.dtype.kind == "f" and np.array_equal(data, np.round(data)):

@@ -29,6 +29,9 @@ from ndgrad.primitive import NoDerivative, Primitive
 from ndgrad.shapes import Undetermined
 
 MOST_STEPS = 400  # operations of a round; longer ones have little to gain
+# Operations that compute what they give, though they are not elementwise
+FRESH = frozenset({"sum", "mean", "prod", "max", "min", "norm", "matmul", "dot", "var", "std", "logsumexp", "argmax"})
+COPIED = 1 << 10  # entries of an array that may be copied to write one of them
 LARGEST = 1 << 15  # entries of an array; on larger ones the arithmetic is what takes the time
 
 
@@ -75,7 +78,7 @@ class RoundTrace(Trace):
         if any(isinstance(x, NDArray) and not isinstance(x, Placeholder) and x.node is not None for x in given):
             raise Undetermined("an operand is recorded, and none of the loop's own variables")
         computed = _registers_in(replaced(statics, _as_register))
-        if computed and not (op.name == "index" and all(r in self.numbers for r in computed)):
+        if computed and not (op.name in ("index", "written") and all(r in self.numbers for r in computed)):
             raise Undetermined("an argument that is no array depends on the round")
         if len(self.steps) > MOST_STEPS or op.name in DRAWS:
             raise Undetermined("too many operations, or random ones")
@@ -195,6 +198,11 @@ class Rounds(Plan):
         decided = [x.number for x in differentiated if x.__class__ is Reg]
         self.backward_steps = _needed(self.steps, decided)  # a condition has no derivative
         self.saved, self._pull = self._write_pull()
+        self.in_place = self._chains()
+        for step in self.steps:
+            size = np.prod(trace.shapes[step.results[0]] or (), dtype=int)
+            if step.op.name == "written" and step.results[0] not in self.in_place and size > COPIED:
+                raise Undetermined("each write would copy a large array")
         self.run = self._write_run(False)
         self.run_keeping = self._write_run(True)
 
@@ -227,6 +235,9 @@ class Rounds(Plan):
             f"e{i}" if value.__class__ is Reg and value.number in early else w.value(value)
             for i, value in enumerate(self.ends)
         ]
+        for r in sorted(self.in_place):
+            if any(r == carried for carried, _ in self.carried):
+                w.line(f"{w.register(r)} = {w.register(r)}.copy()")
         w.line("n = 0")
         w.line("stopped = -1")
         if self.counter is None:
@@ -241,10 +252,10 @@ class Rounds(Plan):
         guards = list(enumerate(self.guarded))
         for place, step in rest:
             while guards and guards[0][1].at <= place:
-                _stop_unless(w, *guards.pop(0))
+                self._write_stop(w, *guards.pop(0))
             self._write_forward(w, step, keeping)
         for guard in guards:
-            _stop_unless(w, *guard)
+            self._write_stop(w, *guard)
         if keeping:
             w.line(f"keep(({''.join(w.register(r) + ', ' for r in self.saved)}))")
         copies = [(f"e{i}", w.value(value)) for i, value in enumerate(self.ends) if ends[i] == f"e{i}"]
@@ -259,9 +270,19 @@ class Rounds(Plan):
         return w.compiled()[0]
 
     def _write_forward(self, w: _Writer, step: Step, training: bool) -> None:
+        assert isinstance(w, _Locals)
         function = self.numbers.get(step.results[0])
         assert isinstance(step.op, Primitive)
         sign = SIGNS.get(step.op.name)
+        if step.op.name == "written" and step.operands[0].__class__ is Reg and step.operands[0].number in self.in_place:
+            (x, value), key = map(w.value, step.operands), w.value(step.statics[0])
+            if self.guarded:
+                before = f"u{len(w.undone)}"
+                w.line(f"{before} = {w.constant(np.array)}({x}[{key}])")
+                w.undone.append(f"{x}[{key}] = {before}")
+            w.line(f"{x}[{key}] = {value}")
+            w.line(f"{w.register(step.results[0])} = {x}")
+            return
         if step.op.name == "index" and (step.statics[0].__class__ in (Reg, int)):
             x, key = w.value(step.operands[0]), w.value(step.statics[0])
             w.line(f"{w.register(step.results[0])} = {x}[{key}]")
@@ -272,6 +293,59 @@ class Rounds(Plan):
         operands = [w.value(x) for x in step.operands]
         made = f"{w.constant(function)}({', '.join(operands)})" if function is not None else str(sign).join(operands)
         w.line(f"{w.register(step.results[0])} = {made}")
+
+    def _write_stop(self, w: _Locals, number: int, guard: Guard) -> None:
+        """Stop before a round that decides otherwise: what it has written is undone."""
+        w.line(f"if {'not ' if guard.outcome else ''}{_written(w, guard.condition)}:")
+        w.lines += [f"{'    ' * (w.level + 1)}{line}" for line in reversed(w.undone)]
+        w.line(f"    stopped = {number}; break")
+
+    def _chains(self) -> set[int]:
+        """The registers that are written to in place: a carried array, and what it is after each write of a round.
+
+        Its buffer is the loop's own from the first round on. Nobody else may see it: it is no view, no rule reads
+        it, and it is carried on once.
+        """
+        order = list(zip(self.places, self.steps, strict=True))
+        out = [x.number for x in (*(value for _, value in self.carried), *self.ends) if x.__class__ is Reg]
+        found: set[int] = set()
+        for start, value in self.carried:
+            if value.__class__ is not Reg:
+                continue
+            chain = [start]
+            writes = []
+            for place, step in order:
+                if step.op.name == "written" and step.operands[0] == Reg(chain[-1]):
+                    chain.append(step.results[0])
+                    writes.append((place, step))
+            if not writes or chain[-1] != value.number or out.count(chain[-1]) != 1:
+                continue
+            ends = {r: place for r, (place, _) in zip(chain, writes, strict=False)}  # from where on it is another
+            if any(r in out or r in self.saved for r in chain[:-1]) or chain[-1] in self.saved:
+                continue
+            if all(
+                (
+                    any(step is other for _, other in writes)
+                    and all(x != Reg(r) for r in chain for x in (*step.operands[1:], *step.statics))
+                )
+                or (
+                    self._only_looks(step)
+                    and all(place < ends.get(r, place + 1) for r in step.registers() if r in chain)
+                )
+                for place, step in order
+                if not set(chain).isdisjoint(step.registers())
+            ):
+                found.update(chain)
+        return found
+
+    def _only_looks(self, step: Step) -> bool:
+        """Whether the step gives no view of an operand."""
+        if step.op.name == "index":
+            (key,) = step.statics
+            return all(part.__class__ in (int, Reg) for part in (key if key.__class__ is tuple else (key,))) and (
+                self.trace.shapes[step.results[0]] == ()
+            )
+        return isinstance(step.op, Primitive) and (step.op.partials is not None or step.op.name in FRESH)
 
     # Back
 
@@ -333,6 +407,7 @@ class Rounds(Plan):
         w.read.clear()
         at = len(w.lines)
         w.indent()
+        owned = {r: f"o{i}" for i, (r, _) in enumerate(self.carried) if r in w.loosely}
         if w.loosely:
             w.line(f"own.intersection_update({w.constant(frozenset(self.fixed))})")
         tight = sorted(
@@ -344,26 +419,32 @@ class Rounds(Plan):
         if tight:
             w.line(f"{' = '.join(map(w.bar, tight))} = None")
         self.met = set(self.fixed)
+        registers = [r for r, _ in self.carried]
         given = [*(value for _, value in self.carried), *self.ends[: len(self.ends) - self.shown]]
-        for name, value in zip(names, given, strict=False):
+        for i, (name, value) in enumerate(zip(names, given, strict=False)):
             if self.tracks(value):
                 if value.number in self.met or value.number in w.loosely:
                     w.line(f"if {name} is not None: {w.added(value.number, name)}")
                 else:
                     w.line(f"{w.bar(value.number)} = {name}")
                 self.met.add(value.number)
+                if i < len(registers) and registers[i] in owned and value.number in w.loosely:
+                    w.line(f"if {owned[registers[i]]}: own.add({value.number})")
         for step in reversed(self.backward_steps):
             if any(x in self.leads for x in step.results) and _differentiable(step, self.leads):
                 self._write_backward(w, step)
         for name, (r, _) in zip(names, self.carried, strict=False):
             w.line(f"{name} = {w.bar(r) if r in self.leads else None}")
             if r in w.loosely:
-                w.line(f"{w.bar(r)} = None")
+                w.line(f"{owned[r]} = {r} in own; {w.bar(r)} = None")
         if self.ends:
             w.line(" = ".join(names[len(self.carried) :]) + " = None")
         w.dedent()
         w.line(f"return ({''.join(name + ', ' for name in names[: len(self.carried)])})")
         saved = sorted(w.read.difference(self.fixed))
+        if owned:
+            w.lines.insert(at, f"    {' = '.join(owned.values())} = False")
+            at += 1
         w.lines.insert(at, f"    for ({''.join(f'r{r}, ' for r in saved)}) in reversed(saved):")
         return saved, w.compiled()[0]
 
@@ -385,6 +466,7 @@ class _Locals(_Writer):
         super().__init__(parameters)
         self.read: set[int] = set()
         self.loosely: set[int] = set()
+        self.undone: list[str] = []  # what undoes the writes of a round so far, the first first
 
     def register(self, number: int) -> str:
         self.read.add(number)
@@ -406,11 +488,6 @@ class _Locals(_Writer):
 def _unpack(w: _Writer, registers: list[int], name: str) -> None:
     if registers:
         w.line(f"{', '.join(w.register(r) for r in registers)}, = {name}")
-
-
-def _stop_unless(w: _Writer, number: int, guard: Guard) -> None:
-    w.line(f"if {'not ' if guard.outcome else ''}{_written(w, guard.condition)}:")
-    w.line(f"    stopped = {number}; break")
 
 
 def _values(clause: Clause) -> list[Any]:

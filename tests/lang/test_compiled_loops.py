@@ -126,8 +126,52 @@ BRANCHED = {
     "branches taken in turn": "for i in range(60):\n    if i % 2: x = x * 0.9\n    else: x = x + 0.1\nsum(x)",
     "truth": "go = x > 0\nfor i in range(60):\n    if go[0]: x = x * 0.99\nsum(x)",
 }
+WRITTEN = {
+    "entries in turn": "y = zeros(60)\nfor t in range(60):\n    x = x * 0.99 + 0.01\n    y[t] = sum(x)\nsum(y ** 2)",
+    "rows in turn": "y = zeros((60, 3))\nfor t in range(60):\n    x = x * 0.99\n    y[t] = x\nsum(y ** 2)",
+    "a recurrence": "y = zeros(60)\ny[0] = x[0]\nfor t in range(1, 60): y[t] = y[t - 1] + 0.1 * sin(y[t - 1])\ny[59]",
+    "sums": "y = x * 1\nfor t in range(60): y[t % 3] += 0.001 * y[0] * y[1]\nsum(y)",
+    "with the value before": """
+        for t in range(60):
+            p = x
+            x[0] = x[1] * 0.99
+            x[1] = p[0] + 0.01
+        sum(x * p)
+        """,
+    "of views of itself": "y = zeros(4)\nfor t in range(60):\n    y[1:] = y[:3] * 0.9\n    y[0] = x[t % 3]\nsum(y * y)",
+    "where a rule reads what is overwritten": "for t in range(60):\n    z = x * x\n    x[t % 3] = sum(z) / 9\nsum(x)",
+    "of one of two names": "b = x\nfor t in range(60):\n    x[0] = x[0] * 0.9 + b[1] * 0.1\n    b = x\nsum(x * b)",
+    "of slices": "y = zeros(9)\nfor t in range(60):\n    y[2:5] = x * sin(y[:3])\n    y[t % 2] += 0.1 * x[0]\nsum(y)",
+    "before a branch": """
+        y = zeros(60)
+        for t in range(60):
+            y[t] = x[0] + 0.5 * y[t - 1]
+            if y[t] > 0.7: x = x * 0.9
+        sum(y)
+        """,
+    "before branches, into a long vector": """
+        y = zeros(2000)
+        for t in range(60):
+            y[t] = x[0] + 0.5 * y[t - 1]
+            if y[t] > 0.7: x = x * 0.9
+            y[0] += sin(y[t])
+            if t % 9 == 2: x = x + 0.1
+        sum(y)
+        """,
+    "by a condition": """
+        k, y = 0, zeros(60)
+        while k < 60 and y[k - 1] < 9: y[k], k = x[0] + y[k - 1] / 2, k + 1
+        sum(y)
+        """,
+    "of a view that stays": """
+        y = zeros(4)
+        for t in range(60):
+            r = y[1:]
+            y[t % 4] = x[0] + sum(r) / 9
+        sum(r * x)
+        """,
+}
 OTHERWISE = {
-    "writes": "for i in range(50): x[i % 3] = x[i % 3] * 0.9 + 0.1\nsum(x)",
     "random numbers": "for i in range(50): x = x + random_normal(shape=(3,)) / 100\nsum(x)",
     "shapes that grow": "for i in range(8): x = concatenate([x, x[:1]])\nsum(x ** 2)",
     "enumerate": "for i, r in enumerate(W): x = x * r + i\nsum(x)",
@@ -181,28 +225,28 @@ def same(a: Result, b: Result) -> None:
     assert b.compiled == 0
 
 
-@pytest.mark.parametrize("name", [*STRAIGHT, *BRANCHED, *OTHERWISE])
+@pytest.mark.parametrize("name", [*STRAIGHT, *BRANCHED, *WRITTEN, *OTHERWISE])
 def test_gradients_are_those_of_the_loop_as_written(name: str, both: Callable[..., Any]) -> None:
-    compiled, known = both({**STRAIGHT, **BRANCHED, **OTHERWISE}[name], grad=["all"])
+    compiled, known = both({**STRAIGHT, **BRANCHED, **WRITTEN, **OTHERWISE}[name], grad=["all"])
     same(compiled, known)
     assert bool(compiled.compiled) == (name not in OTHERWISE)
 
 
-@pytest.mark.parametrize("name", BRANCHED)
+@pytest.mark.parametrize("name", [*BRANCHED, *WRITTEN])
 def test_the_path_is_that_of_the_loop_as_written_in_later_runs_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     for wait in (2, interpreter.NEVER):
         monkeypatch.setattr(interpreter, "WAIT", wait)
-        program = compile(dedented(BRANCHED[name]))
+        program = compile(dedented({**BRANCHED, **WRITTEN}[name]))
         made.append([program.run({"x": x}, grad=["x"]) for x in (X, -X, 2 * X, X)])
     for compiled, known in zip(*made, strict=True):
         same(compiled, known)
 
 
-@pytest.mark.parametrize("name", [*STRAIGHT, *BRANCHED])
+@pytest.mark.parametrize("name", [*STRAIGHT, *BRANCHED, *WRITTEN])
 @pytest.mark.parametrize("asked", [{"jac": ["x"]}, {"hess": ["x"]}, {"jvp": {"x": X}}, {"hvp": {"x": X}}, {}], ids=str)
 def test_so_are_other_derivatives(name: str, asked: dict[str, Any], both: Callable[..., Any]) -> None:
-    same(*both({**STRAIGHT, **BRANCHED}[name], **asked))
+    same(*both({**STRAIGHT, **BRANCHED, **WRITTEN}[name], **asked))
 
 
 @pytest.mark.parametrize("name", STRAIGHT)
