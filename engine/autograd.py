@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ndgrad import problems
+from ndgrad.apply import OUTPUT, SEGMENT
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import NoDerivative, Primitive
 from ndgrad.sweep import Observer, nodes_below, sweep
-from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, Origin, caller
+from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, Origin, caller, tick
 
 if TYPE_CHECKING:
     from ndgrad.symbol.symbol import Symbol
@@ -121,22 +122,42 @@ def only_through(y: NDArray, x: NDArray) -> list[str] | None:
     """
     if y.node is None or x.node is None:
         return []
-    steep, flat = {y.node.id}, set()
+    steep, flat = {y.node.id}, set[int]()
     names: dict[str, None] = {}
-    for node in nodes_below([y.node], x.node.id):
-        for i, parent in enumerate(node.parents):
-            if parent is None or node.op is None:
-                continue
-            level = _is_flat(node.op, i)
-            if node.id in steep and not level:
-                steep.add(parent.id)
-            elif node.id in steep or node.id in flat:
-                flat.add(parent.id)
-                if level:
-                    names[node.op.name] = None
+    _tell_apart([y.node], x.node.id, steep, flat, names)
     if x.node.id in steep:
         return None
     return list(names) if x.node.id in flat else []
+
+
+def _tell_apart(roots: list[Node], oldest: int, steep: set[int], flat: set[int], names: dict[str, None]) -> None:
+    """Add the ids of the nodes below roots, not older than `oldest`, to those that some path with a derivative reaches
+    or only paths without; names: the operations that are flat. Segments are recorded again."""
+    outputs: dict[int, list[tuple[int, int]]] = {}  # by segment: what is reached of it, as number and node
+    for node in nodes_below(roots, oldest):
+        if node.op is OUTPUT and node.parents[0] is not None and node.parents[0].op is SEGMENT:
+            outputs.setdefault(node.parents[0].id, []).append((node.statics[0], node.id))
+        elif node.op is SEGMENT:
+            floor = tick()
+            made = [end.node for end in node.statics[0].again()]
+            inner = []
+            for i, output in outputs.get(node.id, ()):
+                end = made[i]
+                if end is not None:
+                    (steep if output in steep else flat).add(end.id)
+                    inner.append(end)
+            _tell_apart([end for end in inner if end.id > floor], floor, steep, flat, names)
+        elif node.op is not None:
+            for i, parent in enumerate(node.parents):
+                if parent is None:
+                    continue
+                level = _is_flat(node.op, i)
+                if node.id in steep and not level:
+                    steep.add(parent.id)
+                elif node.id in steep or node.id in flat:
+                    flat.add(parent.id)
+                    if level:
+                        names[node.op.name] = None
 
 
 KINKS = ("min-norm", "mxnet", "torch", "jax")

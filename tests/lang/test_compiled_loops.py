@@ -50,6 +50,8 @@ STRAIGHT = {
     "kinds that change at first": "s = 0\nfor i in range(50): s = s + x\nsum(s ** 2)",
     "where no path leads": "for i in range(50): x = where(x > 0, sqrt(abs(x)) + 0.1, x)\nsum(x)",
     "a square of nothing": "s = 0 * x\nfor i in range(50): s = s + where(x > 9, sqrt(s), x)\nsum(s)",
+    "what leads nowhere": "a, b = x, W[0]\nfor i in range(50): a, b = sin(a), cos(b)\nsum(b)",
+    "what leads through steps alone": "for i in range(50): x = floor(x) + W[0]\nsum(x)",
     "what is not differentiable": "for i in range(50): x = x + 0.01 * sign(x) + 0.01 * stop_gradient(x * x)\nsum(x)",
     "a constant": "for i in range(50):\n    c = [1, 2, 3]\n    x = x * 0.9 + c / 100\nsum(x * c)",
     "what was the same array is written to": "y = x\nfor i in range(50): z = y = y * 0.9\ny[0] = 7\nsum(y * z)",
