@@ -153,7 +153,7 @@ class _Named(Terms):
         operands = tuple(self.operands(node))
         if node.op.name in ("_copy", "identity"):
             return str(operands[0])
-        return str(applied(node.op, operands, node.statics, node.value))
+        return str(applied(node.op, operands, self.statics(node.statics), node.value))
 
     def operands(self, node: Node) -> list[Term]:
         pairs = zip(node.parents, node.operands, strict=True)

@@ -175,6 +175,19 @@ def parts_of(term: Term) -> Iterator[Any]:
             yield from parts_of(part)
 
 
+class Called(np.ndarray[Any, Any]):
+    """Positions by which entries are taken, and what the program calls them."""
+
+    said = ""
+
+
+def called(array: Any, said: str) -> Called:
+    """The same array, to be written as `said`."""
+    made: Called = array.view(Called)
+    made.said = said
+    return made
+
+
 def _nested(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_nested, value)) + "]"
@@ -248,8 +261,17 @@ def reshaped(term: Term, value: Any) -> Term | None:
     said = written_shape(term)
     if shape[len(shape) - len(said) :] == said and all(n == 1 for n in shape[: len(shape) - len(said)]):
         return _valued(term, value)
+    if said == ():  # the same number in every entry
+        return _valued(term, value)
     if not _same_but_for_ones(said, shape):
         return None
+    if _is(term, "sum") and term.statics[-1] is True:
+        bare = Term(np.asarray(value), op=term.op, args=term.args, statics=(term.statics[0], False))
+        axes = term.statics[0] if isinstance(term.statics[0], tuple) else (term.statics[0],)
+        if None not in axes and term.ndim - len(axes) == len(shape):
+            kept = [n for i, n in enumerate(term.shape) if i not in {axis % term.ndim for axis in axes}]
+            if tuple(kept) == shape:
+                return bare
     if _is(term, "reshape") and _same_but_for_ones(written_shape(term.args[0]), shape):
         return reshaped(term.args[0], value)
     op = term.op
@@ -399,6 +421,10 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _number(float(bool(numbers[0])), value)
     if name == "where" and _only_guards(terms, value):
         return _valued(terms[1], value)
+    if name == "where" and _is(terms[0], "equal") and terms[0].args[1].number == 0 and not np.any(terms[0].value):
+        return _valued(terms[2], value)  # x/‖x‖ for x that is not 0
+    if name == "share":
+        return _larger(terms[0], terms[1], value)
     if len(terms) != 2 or name not in ("add", "subtract", "multiply", "divide", "power"):
         return None
     (a, b), (m, n) = terms, numbers
@@ -429,7 +455,22 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _valued(a, value)
     if name in ("divide", "power") and n == 1:
         return _valued(a, value)
+    if name == "divide" and m is not None and _is(b, "multiply") and b.args[0].number:
+        c = b.args[0].number
+        below = _inside(b, 1)
+        if float(m / c).is_integer():
+            return noted("divide", (_number(m / c, a.value), below), value)
+        if abs(m) != 1 and float(c / m).is_integer():
+            sign = 1 if c / m > 0 else -1
+            made = noted("divide", (_number(1, a.value), _times(abs(c / m), below)), sign * np.asarray(value))
+            return made if sign > 0 else noted("negative", (made,), value)
     if name == "divide" and m is None and n is None:
+        c, above = _multiple(a)
+        if _is(above, "divide") and str(above.args[1]) == str(b):
+            made = noted(
+                "divide", (above.args[0], noted("power", (b, _number(2, np.float64(2))), b.value**2)), value / c
+            )
+            return made if c == 1 else noted("multiply", (_number(c, np.float64(c)), made), value)
         (c, above), (d, below) = _multiple(a), _multiple(b)
         if d != 1 and str(above) == str(below) and np.all(np.isfinite(value)):  # x/(2·x)
             return _number(c / d, value)
@@ -452,9 +493,23 @@ def _denied(condition: Term, value: Any) -> Term | None:
     return Term(value, op=op, args=condition.args) if same else None
 
 
+def _larger(a: Term, b: Term, value: Any) -> Term | None:
+    """[a > b] for the share of a in the maximum, where there is no tie."""
+    if np.any(np.equal(a.value, b.value)) or np.any(np.isnan(a.value)) or np.any(np.isnan(b.value)):
+        return None
+    sign = "greater"
+    if str(a).startswith("-") and str(b).startswith("-"):
+        sign = "less"  # of -a and -b, for the minimum
+        a, b = (noted("negative", (t,), -np.asarray(t.value)) for t in (a, b))
+    condition = Term(np.asarray(value) != 0, op=REGISTRY[sign], args=(a, b))
+    return _valued(made("indicator", condition), value)
+
+
 def _only_guards(terms: tuple[Term, ...], value: Any) -> bool:
     """Whether where(a != 0, g·a, 0) is g·a: the guard is there for a g that is no number."""
     condition, inside, otherwise = terms
+    if condition.number is not None and bool(condition.number):
+        return True
     if not _is(condition, "not_equal") or condition.args[1].number != 0 or otherwise.number != 0:
         return False
     factors = [inside, *(inside.args if _is(inside, "multiply") else ())]
@@ -481,6 +536,21 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
         return noted("negative", (noted("multiply", (_inside(a, 0), b), value),), value)
     if _is(b, "negative"):
         return noted("negative", (noted("multiply", (a, _inside(b, 0)), value),), value)
+    if m is None and a.shape == b.shape == np.shape(value) and str(a) == str(b):
+        return noted("power", (a, _number(2, np.float64(2))), value)
+    if m is not None and _is(b, "multiply") and _is(b.args[0], "divide") and b.args[0].args[0].number is not None:
+        scaled = noted("multiply", (a, b.args[0]), m * np.asarray(b.args[0].value))
+        return noted("multiply", (scaled, b.args[1]), value)
+    if _is(b, "divide") and _is(b.args[0], "negative"):
+        above, below = b.args
+        turned = noted("divide", (_inside(above, 0), below), -np.asarray(b.value))
+        return noted("negative", (noted("multiply", (a, turned), -np.asarray(value)),), value)
+    if m is None and _is(a, "divide") and _is(a.args[0], "negative"):
+        turned = noted("divide", (_inside(a.args[0], 0), a.args[1]), -np.asarray(a.value))
+        return noted("negative", (noted("multiply", (turned, b), -np.asarray(value)),), value)
+    if m is None and _is(a, "divide") and a.args[0].number not in (None, 1):
+        c = a.args[0].number
+        return noted("divide", (_times(c, b), _inside(a, 1)), value) if b.shape == np.shape(value) else None
     if _is(b, "divide") and b.args[0].number == 1:
         return noted("divide", (a, _inside(b, 1)), value)
     if _is(a, "divide") and a.args[0].number == 1:
@@ -534,6 +604,22 @@ def _is_diagonal(term: Term) -> bool:
         return False
     places = [np.asarray(k) for k in key if k is not Ellipsis]
     return len(places) == 2 and all(k.ndim == 1 and np.array_equal(k, np.arange(len(whole.value))) for k in places)
+
+
+def _offset(term: Term) -> int | None:
+    """Which diagonal of a square matrix a term takes, or is written to in a matrix of zeros; None where it is none."""
+    if not (_is(term, "index") or (_is(term, "written") and term.args[0].number == 0)):
+        return None
+    key = term.statics[-1]
+    places = [np.asarray(k) for k in key if k is not Ellipsis] if isinstance(key, tuple) else []
+    matrix = term.args[0] if _is(term, "index") else term
+    if matrix.ndim != 2 or len(set(matrix.shape)) > 1 or len(places) != 2 or any(k.ndim != 1 for k in places):
+        return None
+    rows, columns = places
+    offset = int(columns[0] - rows[0]) if len(rows) and rows.dtype.kind == columns.dtype.kind == "i" else 0
+    wanted = np.arange(max(matrix.shape[0] - abs(offset), 0))
+    straight = np.array_equal(rows, wanted + max(-offset, 0)) and np.array_equal(columns, wanted + max(offset, 0))
+    return offset if straight and len(wanted) > 1 else None
 
 
 def _is_identity(term: Term) -> bool:
@@ -608,6 +694,10 @@ def text_of(term: Term) -> tuple[str, int]:
         key = _key_between(written_shape(term.args[0]), written_shape(term))
         if key:
             return f"{parenthesised(term.args[0], ATOM)}[{key}]", ATOM
+    offset = _offset(term)
+    if offset is not None:
+        inside = term.args[0] if op.name == "index" else term.args[1]
+        return f"diag({text_of(in_full(inside))[0]}{f', k={offset}' if offset else ''})", ATOM
     if op.name in ("scatter", "scattered"):
         if _is_identity(term):
             return "I", ATOM
@@ -652,9 +742,9 @@ def text_of(term: Term) -> tuple[str, int]:
         operands["b"] = f"({operands['b']})"
     if binds >= ATOM and written == usual:
         extra = [
-            f"{p.name}={statics[p.name]}"
+            statics[p.name] if not op.arity and p is op.signature[0] else f"{p.name}={statics[p.name]}"
             for p, given in zip(op.signature[op.arity :], term.statics, strict=False)
-            if given is not p.default and given != p.default
+            if given is not p.default and given != p.default and not (p.name == "axis" and _is_of_vector(term))
         ]
         return f"{op.name}({', '.join([*operands.values(), *extra])})", ATOM
     if op.name == "negative":
@@ -665,6 +755,11 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics).replace("ᵀ⁻¹", "⁻ᵀ"), binds
+
+
+def _is_of_vector(term: Term) -> bool:
+    """Whether a reduction is one of a vector, which has but one axis."""
+    return _is(term, "sum") and term.args[0].ndim == 1 and term.ndim == 0
 
 
 def _would_be_taken_apart(term: Term) -> bool:
@@ -721,7 +816,7 @@ def _shown_static(value: Any) -> str:
     if value is Ellipsis:
         return "..."
     if isinstance(value, np.ndarray):
-        return named_constant(value)
+        return (value.said if isinstance(value, Called) else "") or named_constant(value)
     return str(value[0]) if isinstance(value, tuple) and len(value) == 1 else str(value)
 
 

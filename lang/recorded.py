@@ -9,7 +9,18 @@ import numpy as np
 
 from ndgrad.apply import OUTPUT
 from ndgrad.lang.derivation_data import Binding
-from ndgrad.lang.notation import Term, adjoint_name, applied, is_name, made, partials_of, parts_of, subscripted, term_of
+from ndgrad.lang.notation import (
+    Term,
+    adjoint_name,
+    applied,
+    called,
+    is_name,
+    made,
+    partials_of,
+    parts_of,
+    subscripted,
+    term_of,
+)
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
@@ -112,7 +123,18 @@ class Terms:
             assert node.parents[0] is not None
             inner = self.terms[node.parents[0].id]
             return Term(node.value, op=op, args=(inner,), statics=node.statics)
-        return applied(op, tuple(self.operands(node)), node.statics, node.value, derived=node.span is None)
+        statics = self.statics(node.statics)
+        return applied(op, tuple(self.operands(node)), statics, node.value, derived=node.span is None)
+
+    def statics(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The static parameters of an operation; arrays among them are written as the program has them."""
+        return tuple(self.statics(x) if x.__class__ is tuple else self.key(x) for x in given)
+
+    def key(self, value: Any) -> Any:
+        if value.__class__ is not np.ndarray:
+            return value
+        term = self.constant(value)
+        return called(value, str(term)) if term.op is not None or is_name(term.name) else value
 
     def operands(self, node: Node) -> list[Term]:
         made_ = []
@@ -134,8 +156,9 @@ class Terms:
         if known is None:
             origin = self.origins.get(id(operand))
             made = None if origin is None else self.told_of(origin, DEEPEST)
-            found = made is not None and any(isinstance(part, Term) and is_name(part.name) for part in parts_of(made))
-            known = made if made is not None and found and len(str(made)) <= LONGEST else term_of(operand)
+            known = term_of(operand)
+            if made is not None and len(str(made)) <= LONGEST and (_has_name(made) or known.name.startswith("⟨")):
+                known = made
             if origin is not None:  # else nothing holds the operand, and another may get its id
                 self.told[id(operand)] = known
         return known
@@ -159,7 +182,13 @@ class Terms:
             if term is None:
                 return None
             terms.append(term)
-        return applied(origin.op, tuple(terms), origin.statics, origin.value)
+        if (
+            origin.op.name == "eye"
+            and len(set(np.shape(origin.value))) == 1
+            and origin.value.trace() == len(origin.value)
+        ):
+            return Term(origin.value, name="I")
+        return applied(origin.op, tuple(terms), self.statics(origin.statics), origin.value)
 
     def between(self, top: Node) -> list[Node]:
         """`top` and the unnamed nodes that its expression is made of, newest first."""
@@ -206,10 +235,10 @@ class Terms:
                 assert main.op is not None
                 bars.setdefault(main.id, [None] * main.op.outputs)[node.statics[0]] = bar
                 continue
-            operands = tuple(self.operands(node))
+            operands, statics = tuple(self.operands(node)), self.statics(node.statics)
             bar = tuple(bar) if isinstance(bar, list) else bar
             y = self.symbol(node) if node.id in self.named else self.terms[node.id]
-            for parent, c in zip(node.parents, partials_of(node.op, bar, y, operands, node.statics), strict=True):
+            for parent, c in zip(node.parents, partials_of(node.op, bar, y, operands, statics), strict=True):
                 if parent is None or c is None or parent.id not in self.useful:
                     continue
                 if summed and c.shape != parent.shape:
@@ -219,6 +248,10 @@ class Terms:
                 if parent.id in self.named:
                     reached[parent.id] = parent
         return [(node, bars[i]) for i, node in sorted(reached.items(), reverse=True)]
+
+
+def _has_name(term: Term) -> bool:
+    return any(isinstance(part, Term) and is_name(part.name) for part in parts_of(term))
 
 
 class _Sums:

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ndgrad.lang.mathematics import SUPERSCRIPTS
 from ndgrad.lang.notation import subscripted, superscript
 
 _PLAIN, _BELOW = "0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋"
 _DOWN = str.maketrans(_PLAIN, _BELOW)
 _UP = str.maketrans(_BELOW, _PLAIN)
 _DIGITS = _BELOW[:10]
-_INDEXED = re.compile(rf"(?<!\w)(\w+?)ₖ(?:([₊₋][{_DIGITS}]+))?(?!\w)")
+_END = rf"(?![^\W{''.join(SUPERSCRIPTS)}])"  # of a name: a power may follow
+_INDEXED = re.compile(rf"(?<!\w)(\w+?)ₖ(?:([₊₋][{_DIGITS}]+))?{_END}")
 
 
 class Name(NamedTuple):
@@ -115,7 +117,7 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
     if not names:
         return text
     found = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.sub(rf"(?<!\w)(?:{found})(?![\w(])", lambda m: names[m[0]], text)
+    return re.sub(rf"(?<!\w)(?:{found}){_END}(?!\()", lambda m: names[m[0]], text)
 
 
 class Factors:
