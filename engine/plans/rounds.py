@@ -231,6 +231,7 @@ class Rounds(Plan):
         early = {r for step in first for r in step.results} | {r for r, _ in self.carried}
         if self.guarded:  # a round that stops in its midst has computed some
             early.update(r for step in self.steps for r in step.results)
+            early.update(() if self.counter is None else (self.counter,))
         ends = [
             f"e{i}" if value.__class__ is Reg and value.number in early else w.value(value)
             for i, value in enumerate(self.ends)

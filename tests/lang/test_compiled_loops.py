@@ -76,6 +76,12 @@ STRAIGHT = {
             for i in range(9): y = f(y)
         sum(y * y)
         """,
+    "a branch that looks at the number of the round": """
+        for i in range(60):
+            if i > 30 and sum(x) > 0: y = x
+            x = x * 0.9
+        sum(x) + sum(y)
+        """,
     "solving": "for i in range(50): x = solve(eye(3) * 2 + outer(x, x), x + 1)\nsum(x)",
     "the last statement": "for i in range(50): x = x * 0.9",
 }
