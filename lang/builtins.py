@@ -62,12 +62,14 @@ def _zip(span: Span, state: Any, *parts: Any) -> Lazy:
     def start(first: int) -> Iterator[Any]:
         return zip(*[iter(rows(part, span, first)) for part in parts], strict=False)
 
-    return Lazy(shortest, start)
+    return Lazy(shortest, start, parts)
 
 
 def _enumerate(span: Span, state: Any, value: Any, first: Any = 0) -> Lazy:
     begin = whole(first, "enumerate", span)
-    return Lazy(length(value, span), lambda at: enumerate(rows(value, span, at), begin + at))
+    count = length(value, span)
+    numbers = range(begin, begin + count)
+    return Lazy(count, lambda at: enumerate(rows(value, span, at), begin + at), (numbers, value))
 
 
 def _print(span: Span, state: Any, *values: Any) -> None:

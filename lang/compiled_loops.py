@@ -63,7 +63,7 @@ class Variant:
     """A loop compiled for values of some kinds.
 
     carried   where the values that change are read from; fixed: where those that do not are. A place begins with the
-              number of a frame (0: the loop's own), or is (-1,) for the sequence of a `for`
+              number of a frame (0: the loop's own), or with -1 for the sequence of a `for`
     layout    for each slot that a round changes, the value with a number for each leaf: into carried and ends
     cost      rounds and calls that one round counts for
     others    the variants for the same values, this one among them, the last used first
@@ -144,7 +144,6 @@ class Loop:
             for note in [compiler.final(s, _names_of(s))]
             if note is not None
         ]
-        self.index = find("index")
 
     def begin(self, f: Frame, values: Any = None) -> Turn | None:
         """What runs stretches of this execution of the loop, None where it is not to be compiled."""
@@ -157,7 +156,7 @@ class Loop:
             self.prepare()
             if self.hopeless:
                 return None
-        if self.store is not None and values.__class__ is not range and values.__class__ is not NDArray:
+        if self.store is not None and not _has_entries(values):
             return None
         self.outer = self.outer or any(map(_runs, map(f.__getitem__, self.slots)))
         return Turn(self, f, values)
@@ -180,8 +179,8 @@ class Loop:
         ]
         for frame in frames[1:]:
             parts += [kinds.of(value, True) for value in frame[FIRST:]]
-        if values.__class__ is NDArray:
-            parts.append(kinds.of(values, fixing))
+        if values is not None and values.__class__ is not range:
+            parts += _sequence(values, lambda x: kinds.of(x, fixing))
         return (STATE.float_dtype, STATE.training, STATE.kinks, recording, len(frames), *parts)
 
     def ways(self, frames: list[Frame], values: Any, recording: bool, number: int) -> Iterator[Variant]:
@@ -285,18 +284,27 @@ class Loop:
         with trace.open():
             clause = None if self.condition is None else self.condition(f)
             if self.store is not None:
-                row: Any = trace.number(0)
-                counter = row.register
+                counting = trace.number(0)
+                counter = counting.register
                 leaves[counter] = (-2,), values[number] if values.__class__ is range else number
-                if values.__class__ is NDArray:
-                    assert self.index is not None
-                    row = self.index.call(stand(values, (-1,)), row)
-                self.store(f, row)
+                self.store(f, counting if values.__class__ is range else self.entry(values, counting, stand, (-1,)))
             if self.body(f) not in (None, CONTINUE) or state.path.passes or state.outputs != outputs:
                 raise Refused
         changed = {slot: f[slot] for slot in range(FIRST, len(f)) if f[slot] is not stood[slot]}
         cost = 1 + steps - state.steps
         return self.assembled(trace, leaves, stood, changed, clause, counter, recording, cost, tracer.guards)
+
+    def entry(self, values: Any, number: Any, stand: Callable[[Any, Slot], Any], place: Slot) -> Any:
+        """What a loop over a sequence gives in the round of a number; place: of the sequence."""
+        if values.__class__ is Lazy:
+            parts = enumerate(values.parts)
+            return tuple([self.entry(part, number, stand, (*place, i)) for i, part in parts])
+        call = {name: find(name).call for name in ("index", "multiply", "add")}  # type: ignore[union-attr]
+        if values.__class__ is NDArray:
+            return call["index"](stand(values, place), number)
+        if values.step != 1:
+            number = call["multiply"](number, values.step)
+        return call["add"](number, values.start) if values.start else number
 
     def assembled(
         self,
@@ -595,7 +603,12 @@ class Turn:
         return [where[i] for i in places]
 
     def read(self, slot: Slot) -> Any:
-        return self.values if slot[0] < 0 else at(self.frames[slot[0]], slot[1:])
+        if slot[0] < 0:
+            value = self.values
+            for i in slot[1:]:
+                value = value.parts[i]
+            return value
+        return at(self.frames[slot[0]], slot[1:])
 
 
 class Stretch(Rerun):
@@ -711,6 +724,20 @@ def _draws() -> Any:
     """Where the random numbers are, None while none were asked for."""
     random = sys.modules.get("ndgrad.ops.random")
     return None if random is None else random.generator().bit_generator.state
+
+
+def _has_entries(values: Any) -> bool:
+    """Whether an entry of a sequence can be asked for by its number."""
+    if values.__class__ is Lazy:
+        return all(map(_has_entries, values.parts))
+    return values.__class__ is range or (values.__class__ is NDArray and bool(values.shape))
+
+
+def _sequence(values: Any, kind: Callable[[Any], Any]) -> list[Any]:
+    """What compiled rounds depend on of a sequence."""
+    if values.__class__ is Lazy:
+        return [len(values.parts), *(found for part in values.parts for found in _sequence(part, kind))]
+    return [values if values.__class__ is range else kind(values)]
 
 
 class _Same:

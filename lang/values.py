@@ -76,13 +76,17 @@ class Special:
 
 
 class Lazy:
-    """A sequence of tuples that is made as a loop runs over it: zip and enumerate."""
+    """A sequence of tuples that is made as a loop runs over it, from an entry on: zip and enumerate.
 
-    __slots__ = ("length", "start")
+    parts: the sequences that it takes an entry each of.
+    """
 
-    def __init__(self, length: int, start: Callable[[int], Iterator[Any]]) -> None:
+    __slots__ = ("length", "parts", "start")
+
+    def __init__(self, length: int, start: Callable[[int], Iterator[Any]], parts: tuple[Any, ...]) -> None:
         self.length = length
         self.start = start
+        self.parts = parts
 
 
 def shown_shape(shape: tuple[int, ...]) -> str:

@@ -25,6 +25,12 @@ STRAIGHT = {
     "rows": "s = 0\nfor i in range(20):\n    for r in W: s = s + tanh(r @ x)\ns",
     "rows of a tensor, and a running product": "p = eye(3)\nfor a in ones((50, 3, 3)) * W: p = a @ p / 2\nsum(p * x)",
     "the number of the round": "for i in range(50): x = x + sin(W[i % 3]) * i / 100 - x[i // 25]\nsum(x)",
+    "enumerate": "for i, r in enumerate(ones((40, 3)) * x, 2): x = x * 0.9 + r / i\nsum(x)",
+    "zip": """
+        many = ones((9, 3)) * W[0]
+        for a, i, (b, r) in zip(many, range(5, 60, 6), zip(x[0] + zeros(9), many)): x = x * a + i * b - r
+        sum(x)
+        """,
     "steps downwards": "s = 0.0\nfor i in range(60, 0, -1): s = s + x[i % 3] / i\ns",
     "counting by hand": "k, t = 0, 0.0\nwhile k < 50 and t < 1e9:\n    t = t + sum(x) / (k + 1)\n    k += 1\nt * k",
     "variables that change places": "a, b = x, 2 * x\nfor i in range(41): a, b = b, 0.5 * a + 0.1 * b\nsum(a * b)",
@@ -182,7 +188,6 @@ WRITTEN = {
 OTHERWISE = {
     "random numbers": "for i in range(50): x = x + random_normal(shape=(3,)) / 100\nsum(x)",
     "shapes that grow": "for i in range(8): x = concatenate([x, x[:1]])\nsum(x ** 2)",
-    "enumerate": "for i, r in enumerate(W): x = x * r + i\nsum(x)",
     "a gradient": "for i in range(30): x = x - 0.1 * grad(lambda t: sum(t ** 4))(x)\nsum(x)",
     "a sequence made before": "z = zip(x, W)\nfor i in range(30):\n    for a, r in z: x = x + a * r / 99\nsum(x)",
     "a default value": "def f(t, a=x * x): return sin(t) * a\nfor i in range(30): x = f(x)\nsum(x)",

@@ -212,17 +212,27 @@ def loops(draw: Callable[..., Any]) -> str:
         branches = ("if u[0] > v[1]: u = u * 0.9", "if k % 3 == 1: continue", "if s > 0.5 and not k > 4: v = v + 0.1")
         branches += ("s += 0.1 if u[0] > 0 else s", "if k > 6: break")
         body += [write.one(extra), write.one(extra)]
-        if write.number(2) == 0:
-            body.insert(
-                write.number(len(body)), write.one((*branches, "s += 0.1 if u[0] > 0 else s", "if k > 6: break"))
+        for _ in range(write.number(1)):
+            written = write.one(WRITES).format(
+                v=write.one(("u", "v")), e=write.bounded(names, 1), s=f"tanh({write.scalar(names)})"
             )
+            body.insert(write.number(len(body)), written)
+        if write.number(2) == 0:
+            body.insert(write.number(len(body)), write.one(branches))
         head = write.one(
-            (f"for i{i} in range({3 + write.number(6)}):", f"for r{i} in m:", f"for i{i} in range(9, 2, -2):", "while")
+            (
+                f"for i{i} in range({3 + write.number(6)}):",
+                f"for r{i} in m:",
+                f"for i{i} in range(9, 2, -2):",
+                "while",
+                f"for r{i}, p in zip(m, x):",
+                f"for p, r{i} in enumerate(m):",
+            )
         )
         if head == "while":
             head = f"k = 0\nwhile k < {3 + write.number(6)} and (norm(u) >= 0 or not k > 2):"
             body.insert(0, "k = k + 1")
-        elif head.startswith("for r"):
+        elif f"r{i}" in head:
             body.append(write.one((f"u = u * r{i}", f"v = v + r{i} / 3", "pass")))
         else:
             body.append(write.one((f"u = u * x[i{i} % 3]", f"v = v * (1 - i{i} / 20)", "pass")))
