@@ -507,7 +507,10 @@ class Turn:
                 if not all(_is_noted(state.path, guard, span) for guard, span, _ in variant.decisions):
                     waits = True  # the first decisions of a path are noted one by one
                     continue
-                made, stopped = self.stretch(variant, at, min(limit, state.steps // variant.cost), recording, rounds)
+                most = min(limit, state.steps // variant.cost)
+                made, stopped = self.stretch(variant, at, most, recording, rounds)
+                if stopped < 0 and made < most:
+                    self.tries = 0  # the loop is over
                 if made or stopped < 0:
                     break
         except Refused:
