@@ -48,15 +48,25 @@ TRIES = 3  # rounds of one execution at which a loop is tried in vain
 
 CONTINUE = 2  # the signal of a statement, as in `interpreter`
 
-SCALARS: dict[str, Callable[..., Any]] = {
-    **{OPERATIONS[sign]: ARITHMETIC[sign] for sign in ("+", "-", "*", "/", "//", "%")},
-    "negative": negative,
-}
 _PLAIN = (syntax.Assign, syntax.Augmented, syntax.Pass)
 
 
 class Refused(Exception):
     """The loop cannot be compiled for these values."""
+
+
+def _power(a: Any, b: Any) -> Any:
+    """a ** b. Refused for integers where it is a fraction: its kind would depend on the round."""
+    if a.__class__ is int and b.__class__ is int and b < 0:
+        raise Refused
+    return ARITHMETIC["**"](a, b)
+
+
+SCALARS: dict[str, Callable[..., Any]] = {
+    **{OPERATIONS[sign]: ARITHMETIC[sign] for sign in ("+", "-", "*", "/", "//", "%")},
+    "power": _power,
+    "negative": negative,
+}
 
 
 class Variant:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.frozen import Frozen
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import NDArray, plain
 from ndgrad.plans import replaced
 from ndgrad.plans.plan import Plan, _dense, _differentiable, _needed, _registers_in, _Writer
 from ndgrad.plans.tracing import DRAWS, Call, Placeholder, Reg, Step, Trace
@@ -84,7 +84,7 @@ class RoundTrace(Trace):
             raise Undetermined("too many operations, or random ones")
         if not any(isinstance(x, Placeholder) and not isinstance(x, Counter) for x in given):
             if any(isinstance(x, Counter) for x in given):
-                return self.arithmetic(op, given)
+                return self.arithmetic(op, given, statics)
             if not computed:
                 raise Undetermined("nothing here depends on the round")
         made = super().single(op, operands, statics)
@@ -93,13 +93,29 @@ class RoundTrace(Trace):
                 raise Undetermined("an array is large")
         return made
 
-    def arithmetic(self, op: Primitive, given: tuple[Any, ...]) -> Counter:
+    def composite(self, op: Primitive, operands: Any, statics: Any, run: Callable[[], Any]) -> Any:
+        given = tuple(operands[0]) if op.variadic else operands
+        if any(isinstance(x, Counter) for x in given) and all(isinstance(x, (Counter, int, float)) for x in given):
+            return self.arithmetic(op, given, statics)
+        return super().composite(op, operands, statics, run)
+
+    def arithmetic(self, op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]) -> Counter:
         """An operation on numbers alone, which gives a number."""
-        function = self.scalars.get(op.name)
-        if function is None or any(isinstance(x, NDArray) and not isinstance(x, Counter) for x in given):
-            raise Undetermined("a function of numbers")
+        if op.variadic or any(isinstance(x, NDArray) and not isinstance(x, Counter) for x in given):
+            raise Undetermined("a list of numbers")
         samples = [x.sample if isinstance(x, Counter) else x for x in given]
-        sample: int | float = 0 if op.name != "divide" and all(x.__class__ is int for x in samples) else 0.0
+        function = self.scalars.get(op.name)
+        sample: Any
+        if function is not None:
+            sample = 0 if op.name != "divide" and all(x.__class__ is int for x in samples) else 0.0
+        else:
+            sample = op.call(*samples, *statics)
+            if not isinstance(sample, NDArray) or sample.shape:
+                raise Undetermined("a function of numbers that gives none")
+            sample = plain(sample).item()
+            if sample.__class__ not in (int, float):
+                raise Undetermined("a function of numbers that gives a boolean")
+            function = _of_numbers(op, statics)
         made = self.number(sample, function)
         operands = tuple(Reg(x.register) if isinstance(x, Counter) else x for x in given)
         self.steps.append(Step(op, operands, (), (made.register,)))
@@ -110,6 +126,11 @@ class RoundTrace(Trace):
 
     def called(self, *args: Any, **named: Any) -> Any:
         raise Undetermined("an operation that asks for values")
+
+
+def _of_numbers(op: Primitive, statics: tuple[Any, ...]) -> Callable[..., Any]:
+    """The operation as a function of Python numbers to a Python number."""
+    return lambda *numbers: plain(op.call(*numbers, *statics)).item()
 
 
 def _sharpened(step: Step, trace: Trace) -> Step:

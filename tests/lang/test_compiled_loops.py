@@ -88,6 +88,15 @@ STRAIGHT = {
             x = x * 0.9
         sum(x) + sum(y)
         """,
+    "powers and functions of numbers": """
+        m = 0 * x
+        k = 7
+        for i in range(50):
+            k = k * k % 11
+            m = m * 0.9 + sin(x) * maximum(k, 3) / sqrt(i + 1)
+            x = x - 0.01 * m / (1 - 0.9 ** (i + 1)) + exp(-i) * (-1) ** i
+        sum(x) * sqrt(k)
+        """,
     "solving": "for i in range(50): x = solve(eye(3) * 2 + outer(x, x), x + 1)\nsum(x)",
     "the last statement": "for i in range(50): x = x * 0.9",
 }
@@ -191,6 +200,7 @@ OTHERWISE = {
     "a gradient": "for i in range(30): x = x - 0.1 * grad(lambda t: sum(t ** 4))(x)\nsum(x)",
     "a sequence made before": "z = zip(x, W)\nfor i in range(30):\n    for a, r in z: x = x + a * r / 99\nsum(x)",
     "a default value": "def f(t, a=x * x): return sin(t) * a\nfor i in range(30): x = f(x)\nsum(x)",
+    "a power of integers that becomes a fraction": "for i in range(30): x = x + 2 ** (9 - i) / 99\nsum(x)",
     "print": "for i in range(30):\n    print(i)\n    x = x * 0.9\nsum(x)",
 }
 
