@@ -14,7 +14,7 @@ import numpy as np
 from ndgrad.apply import OUTPUT
 from ndgrad.frozen import Frozen
 from ndgrad.lang.folding import Gap, repeats, shown
-from ndgrad.lang.notation import Term, applied, subscripted
+from ndgrad.lang.notation import Term, applied, output_name, subscripted
 from ndgrad.lang.recorded import Terms
 from ndgrad.lang.running import Recorded, Result
 from ndgrad.ndarray import NDArray, plain
@@ -122,6 +122,7 @@ class _Named(Terms):
             self.learn(binding)
             self.also(binding.value, subscripted(binding.name, binding.number))
         for name, value in (*record.outputs, (record.of, record.output)):
+            name = output_name(name) if name == record.of else name
             if value.node is not None:
                 self.named.setdefault(value.node.id, name)
                 if all(name != known.rstrip("₀₁₂₃₄₅₆₇₈₉") for known in self.all.get(value.node.id, [])):
@@ -253,9 +254,13 @@ def _drawn(
                 assert through is not None
                 told = whole and node.id in reaching
                 edges.setdefault(ends, shares.get((parent.id, through.id)) if told else None)
+    of = output_name(record.of)
+    if record.output.node is None:  # what is differentiated comes from nothing that is recorded
+        value = np.asarray(plain(record.output))
+        vertices.append(Vertex(0, (of,), "output", "", of, value, None, None, reaches=True))
     number = {vertex.key: i for i, vertex in enumerate(vertices, 1)}
     return Graph(
-        record.of,
+        of,
         number[place[record.output.node.id]] if record.output.node is not None else None,
         tuple(vertex.numbered(number[vertex.key]) for vertex in vertices),
         tuple(Edge(number[a], number[b], share) for (a, b), share in edges.items()),

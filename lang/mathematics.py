@@ -142,11 +142,16 @@ class _Reader:
         if text[at + 1 : at + 2] not in ("(", "⟨"):
             raise _Unread(text[at:])
         close = _partner(text, at + 1)
+        weighed = text[at + 1] == "⟨"
+        of = tree_of(text[at + 1 : close + 1]) if weighed else _said(text[at + 2 : close])
+        if text[close + 1 : close + 4] == "/∂(":
+            end = _partner(text, close + 3)
+            self.ratio("∂", of, text[close + 3 : end + 1])
+            return end + 1
         behind = _BY.match(text, close + 1)
         if behind is None:
             raise _Unread(text[at:])
-        weighed = text[at + 1] == "⟨"
-        self.ratio("∂", tree_of(text[at + 1 : close + 1]) if weighed else _said(text[at + 2 : close]), behind[1])
+        self.ratio("∂", of, behind[1])
         return behind.end()
 
     def ratio(self, d: str, of: Tree, by: str) -> None:

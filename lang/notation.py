@@ -43,7 +43,12 @@ def output_name(of: str) -> str:
 
 def ratio(d: str, of: str, by: str) -> str:
     """`dy/dx`, `∂L/∂w₁`; what is no name is put in brackets."""
-    return f"{d}{of if is_name(of) else f'({of})'}/{d}{by}"
+    return f"{d}{of if is_name(of) else f'({of})'}/{d}{_below(by)}"
+
+
+def _below(name: str) -> str:
+    """A name, maybe with an index (tₖ₋₁), or an expression in brackets."""
+    return f"({name})" if any(sign in name for sign in " ([") else name
 
 
 def gradient_name(of: str, by: str, headed: bool) -> str:
@@ -53,7 +58,7 @@ def gradient_name(of: str, by: str, headed: bool) -> str:
 
 def adjoint_name(of: str, by: str, headed: bool) -> str:
     """What the adjoint of a value is called: `∂L/∂w₁`, or `∂⟨head, y⟩/∂w₁` where the output is weighed."""
-    return f"∂⟨head, {of}⟩/∂{by}" if headed else ratio("∂", of, by)
+    return f"∂⟨head, {of}⟩/∂{_below(by)}" if headed else ratio("∂", of, by)
 
 
 def superscript(number: int) -> str:

@@ -264,7 +264,8 @@ class _Text:
                 if len(made[-1]) + 5 + len(equation.note) <= self.width:
                     made[-1] += f"   {note}"
                 else:
-                    made.append(f"{indent}   {note}")
+                    lines = wrap(f"({equation.note})", max(self.width - len(indent) - 3, 10), break_long_words=False)
+                    made += [f"{indent}   {self.paint(line, 'faint')}" for line in lines]
         return made
 
     def result(self) -> list[str]:
@@ -293,7 +294,7 @@ class _Text:
 def _said(step: ForwardStep) -> str:
     if step.expression.startswith("does not depend"):
         return f"{step.name}   ({step.expression})"
-    return step.name if step.expression == "input" else f"{step.name} = {step.expression}"
+    return step.name if step.expression in ("input", step.name) else f"{step.name} = {step.expression}"
 
 
 def _as_written(step: ForwardStep) -> str:

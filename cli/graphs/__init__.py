@@ -57,7 +57,7 @@ class Labels:
             gap = vertex.gap
             return f"⋮ {gap.rounds:,} rounds alike" if gap.rounds else f"⋮ {gap.steps:,} more"
         names = ", ".join(vertex.names)
-        return names if vertex.kind == "input" else _cut(f"{names} = {vertex.expression}")
+        return names if vertex.kind == "input" or vertex.expression == names else _cut(f"{names} = {vertex.expression}")
 
     def value(self, vertex: Vertex) -> str:
         """`2×2  [[1, 2], [3, 4]]`; only the value for one number, only the shape where it would be long."""

@@ -13,7 +13,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from ndgrad.cli.graphs import text
 from ndgrad.cli.graphs.layout import layout
+from ndgrad.lang import compile
+from ndgrad.lang.graph import graph
 
 Run = Callable[..., CompletedProcess[str]]
 CHAIN = ("graph", "samples/chain.nd", "--grad", "x")
@@ -110,3 +113,10 @@ def test_mistakes_are_told(ndgrad: Run, arguments: tuple[str, ...], code: int, s
     assert (ran.returncode, ran.stdout) == (code, "")
     assert said in ran.stderr
     assert not json.dumps(ran.stderr).count("Traceback")
+
+
+@pytest.mark.parametrize("format", ["tree", "dot", "mermaid", "svg"])
+def test_a_program_without_inputs_has_a_picture(format: str) -> None:
+    made = text(graph(compile("x = 3; output x").run(trace=True)), format)
+    assert "x" in made
+    assert "3" in made
