@@ -70,4 +70,5 @@ def graph(
     result = job.result(output, trace=True)
     if result.recorded is None:
         problems.usage("the program has no value, and so no graph")
-    Place(output).write_text(text(graph_of(result, unroll), wanted, precision))
+    place = Place(output)
+    place.write_text(text(graph_of(result, unroll), wanted, precision, place.ascii))

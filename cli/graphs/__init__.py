@@ -34,18 +34,19 @@ def chosen(format: str | None, output: str | None) -> str:
     return found
 
 
-def text(graph: Graph, format: str, precision: int | None = None) -> str:
-    """The graph in that format."""
-    made: str = import_module(f"ndgrad.cli.graphs.{format}").text(graph, Labels(graph, precision))
+def text(graph: Graph, format: str, precision: int | None = None, ascii: bool = False) -> str:
+    """The graph in that format. ascii: a tree is to be written without other signs, in columns that fit."""
+    made: str = import_module(f"ndgrad.cli.graphs.{format}").text(graph, Labels(graph, precision, ascii))
     return made
 
 
 class Labels:
     """What the pictures of a graph say: in lines, each short enough for a box."""
 
-    def __init__(self, graph: Graph, precision: int | None) -> None:
+    def __init__(self, graph: Graph, precision: int | None, ascii: bool = False) -> None:
         self.graph = graph
         self.precision = precision
+        self.ascii = ascii
         self.uses: dict[int, int] = {}
         for edge in graph.edges:
             if edge.share is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ndgrad.cli.streams import as_ascii
+
 if TYPE_CHECKING:
     from ndgrad.cli.graphs import Labels
     from ndgrad.lang.graph import Graph, Vertex
@@ -35,6 +37,8 @@ def text(graph: Graph, labels: Labels) -> str:
         for i in range(len(operands) - 1, -1, -1):
             last = i == len(operands) - 1
             stack.append((operands[i], f"{under}{'└─ ' if last else '├─ '}", f"{under}{'   ' if last else '│  '}"))
+    if labels.ascii:
+        rows = [(as_ascii(a), as_ascii(b), as_ascii(c), as_ascii(d)) for a, b, c, d in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     made = ["  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows]
     return "".join(line.rstrip() + "\n" for line in made)

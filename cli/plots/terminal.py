@@ -147,6 +147,8 @@ def _heat(drawn: Drawn) -> str:
     wide = min(heat.shape[1], max((columns() - 4) // 2, 1))
     across = np.linspace(0, heat.shape[1] - 1, wide).round().astype(int)
     most = float(np.max(np.abs(heat[np.isfinite(heat)]), initial=0.0)) or 1.0
+    if not np.any(heat):
+        return f"  {drawn.slope_label}: 0 everywhere\n"
     shades = _shades()
     minus = "-" if only_ascii(sys.stdout) else "−"
     name = drawn.label(drawn.by)

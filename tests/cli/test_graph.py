@@ -120,3 +120,8 @@ def test_a_program_without_inputs_has_a_picture(format: str) -> None:
     made = text(graph(compile("x = 3; output x").run(trace=True)), format)
     assert "x" in made
     assert "3" in made
+
+
+def test_a_tree_of_plain_signs_has_its_columns_too() -> None:
+    lines = text(graph(compile("y = x ** 2").run({"x": 3.0}, ["x"], trace=True)), "tree", ascii=True).splitlines()
+    assert lines == ["y = x^2  9  dy/dy = 1  line 1", "`- x     3  dy/dx = 6  line 1"]
