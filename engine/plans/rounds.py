@@ -337,7 +337,8 @@ class Rounds(Plan):
             chain = [start]
             writes = []
             for place, step in order:
-                if step.op.name == "written" and step.operands[0] == Reg(chain[-1]):
+                x = step.operands[0] if step.op.name == "written" else None
+                if x.__class__ is Reg and x.number == chain[-1]:
                     chain.append(step.results[0])
                     writes.append((place, step))
             if not writes or chain[-1] != value.number or out.count(chain[-1]) != 1:
@@ -348,7 +349,7 @@ class Rounds(Plan):
             if all(
                 (
                     any(step is other for _, other in writes)
-                    and all(x != Reg(r) for r in chain for x in (*step.operands[1:], *step.statics))
+                    and not any(x.__class__ is Reg and x.number in chain for x in (*step.operands[1:], *step.statics))
                 )
                 or (
                     self._only_looks(step)

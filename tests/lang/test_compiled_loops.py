@@ -97,6 +97,7 @@ STRAIGHT = {
             x = x - 0.01 * m / (1 - 0.9 ** (i + 1)) + exp(-i) * (-1) ** i
         sum(x) * sqrt(k)
         """,
+    "diagonals, which are written into zeros": "for i in range(50): x = diag(x) @ x / 2 + 0.1\nsum(x)",
     "solving": "for i in range(50): x = solve(eye(3) * 2 + outer(x, x), x + 1)\nsum(x)",
     "the last statement": "for i in range(50): x = x * 0.9",
 }
