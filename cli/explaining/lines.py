@@ -27,7 +27,7 @@ def wrapped(text: str, first: int, more: int) -> list[str]:
 
 def _break(text: str, room: int) -> int | None:
     """Where to break a text that is longer than `room`; None where it cannot be broken."""
-    places = _places(text)
+    places = _places(text[: room + len(max(_BEFORE, key=len)) + 1])  # a formula may be a hundred lines long
     fitting = [(depth, at) for depth, at in places if len(text[:at].rstrip()) <= room]
     late = [(depth, at) for depth, at in fitting if at >= EARLIEST * room]
     if late:
@@ -37,7 +37,7 @@ def _break(text: str, room: int) -> int | None:
     space = text.rfind(" ", 1, room + 1)
     if space > 0:
         return space + 1
-    return places[0][1] if places else None
+    return next((at for _, at in places or _places(text)), None)
 
 
 def _places(text: str) -> list[tuple[int, int]]:
