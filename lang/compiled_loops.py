@@ -44,6 +44,7 @@ QUICK = 0.01  # seconds that a stretch may take and still be followed by a longe
 VARIANTS = 8  # kinds of values that one loop is compiled for at a time
 PAYS = 400  # compiled rounds that are worth compiling a loop for further kinds of values
 FEW, SHORT = 8, 8  # stretches in turn, of fewer rounds than that, after which a loop is left to the closures
+LEFT = 255  # executions that a loop is left alone for at most, where it is tried in vain
 TRIES = 3  # rounds of one execution at which a loop is tried in vain
 
 CONTINUE = 2  # the signal of a statement, as in `interpreter`
@@ -53,6 +54,10 @@ _PLAIN = (syntax.Assign, syntax.Augmented, syntax.Pass)
 
 class Refused(Exception):
     """The loop cannot be compiled for these values."""
+
+
+class Unpaid(Refused):
+    """The loop has been compiled for many kinds of values, and has not made many rounds of each."""
 
 
 def _power(a: Any, b: Any) -> Any:
@@ -116,6 +121,7 @@ class Loop:
         self.traces = 0  # rounds traced so far
         self.rounds = 0  # rounds that compiled code has made so far
         self.turns = 0  # executions that were left to the closures, since their branches were taken in turn
+        self.resting = self.rest = 0  # executions that it is left alone for now, and how many it was at last
         self.hopeless = False
         self.ready = False
 
@@ -160,6 +166,9 @@ class Loop:
         state = f[RUN]
         if self.hopeless or not state.compiles or state.budget is not None:
             return None
+        if self.resting > 0:
+            self.resting -= 1
+            return None
         if STATE.recording is KEEPING or STATE.traces or STATE.tracer is not None or STATE.remote is not None:
             return None
         if not self.ready:
@@ -170,6 +179,10 @@ class Loop:
             return None
         self.outer = self.outer or any(map(_runs, map(f.__getitem__, self.slots)))
         return Turn(self, f, values)
+
+    def leave(self) -> None:
+        """Leave the loop alone for some executions, twice as many as the last time: asking again and again costs."""
+        self.resting = self.rest = min(2 * self.rest + 1, LEFT)
 
     # The kinds of values
 
@@ -210,10 +223,10 @@ class Loop:
                 continue  # compiled in vain
             if known:
                 yield from list(known)
-            if (known and len(known) >= VARIANTS) or (
-                self.traces >= VARIANTS and self.rounds < PAYS * (self.traces - VARIANTS)
-            ):
+            if known and len(known) >= VARIANTS:
                 return
+            if self.traces >= VARIANTS and self.rounds < PAYS * (self.traces - VARIANTS):
+                raise Unpaid
             self.traces += 1
             made = self.compiled(frames, values, recording, fixing, number)
             if made is None:
@@ -497,6 +510,7 @@ class Turn:
         self.values = values
         self.size = SHORTEST
         self.tries = TRIES
+        self.ran = False  # whether it has made a round
         self.short = 0  # stretches of few rounds, one after the other
 
     def run(self, at: int, limit: int, rounds: Callable[..., Iterator[Any]]) -> int:
@@ -523,6 +537,10 @@ class Turn:
                     self.tries = 0  # the loop is over
                 if made or stopped < 0:
                     break
+        except Unpaid:
+            self.tries = 0
+            loop.leave()
+            return 0
         except Refused:
             pass
         except Exception:  # the closures tell what it is
@@ -530,7 +548,11 @@ class Turn:
             return 0
         if not made:
             self.tries -= not waits
+            if not self.tries and not self.ran:
+                loop.leave()
             return 0
+        self.ran = True
+        loop.rest = 0
         if variant is not variant.others[0]:
             variant.others[:] = [variant, *(other for other in variant.others if other is not variant)]
         self.short = self.short + 1 if made < SHORT else 0

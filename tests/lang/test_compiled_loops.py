@@ -355,6 +355,35 @@ def test_functions_of_each_run_are_the_same_function(monkeypatch: pytest.MonkeyP
     assert {program.run({"x": X}, grad=["x"]).compiled for _ in range(12)} == {60, 45}
 
 
+def test_loops_of_many_kinds_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ndgrad.lang.compiled_loops import Loop
+
+    asked: list[int] = []
+    key = Loop.key
+
+    def counted(self: Any, *given: Any) -> Any:
+        asked.append(1)
+        return key(self, *given)
+
+    monkeypatch.setattr(interpreter, "WAIT", 5)
+    monkeypatch.setattr(Loop, "key", counted)
+    text = """
+        s = 0
+        for k in range(300):
+            y = ones(k % 40 + 1)
+            for i in range(5): y = y * 0.9
+            s += sum(y)
+            if s < 0: print(s)
+        s
+        """
+    program = compile(dedented(text))
+    known = program.run({}).value
+    first = len(asked)
+    assert program.run({}).value == known
+    assert first < 120
+    assert len(asked) - first < 60
+
+
 def test_a_record_ends_with_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     from ndgrad.tape import Node
 
