@@ -79,8 +79,11 @@ class Again:
                 raise (error.at(span) if span is not None else error) from None
         return made
 
-    def values(self, moved: Mapping[str, Any]) -> list[NDArray]:
-        """What is differentiated, where some inputs have other values."""
+    def values(self, moved: Mapping[str, Any], compiles: bool = True) -> list[NDArray]:
+        """What is differentiated, where some inputs have other values.
+
+        compiles: whether loops may be compiled; a second derivative would run them again, recorded.
+        """
         run = self.run
         if self.first.stopped is not None:
             raise stop(self.first, None)
@@ -91,6 +94,7 @@ class Again:
         given = {**self.first.given, **self.points, **moved}
         state = State(given, frozenset(), run.max_steps, _nowhere, run.bound_by, traced=False)
         state.budget = run.budget
+        state.compiles = compiles
         self.watch.state = state
         frame, scope = run.evaluate(state, given, ())
         outputs = run.outputs(state, frame, scope)
@@ -102,7 +106,7 @@ class Again:
     def weighed(self, moved: Mapping[str, Any]) -> NDArray:
         """Σ ⟨head, y⟩ over the heads: one number."""
         total: Any = None
-        for y, (_, _, head, _) in zip(self.values(moved), self.heads, strict=True):
+        for y, (_, _, head, _) in zip(self.values(moved, compiles=False), self.heads, strict=True):
             part = (y * array(head, head.dtype)).sum()
             total = part if total is None else total + part
         made: NDArray = total
