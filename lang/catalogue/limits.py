@@ -43,7 +43,7 @@ ENTRIES = (
         "too much time",
         "The run was stopped when its time was up; the message says where it was. The loop may never end; if it only "
         "takes long, `--timeout` raises the limit.",
-        "$ ndgrad eval 'while x > 0: x = x + 1' -i x=1 --timeout 0.1\n",
+        "$ ndgrad eval 'n = 0; while x > 0: n = n + 1' -i x=1 --timeout 0.1\n",
         "$ ndgrad eval 'while x > 1e-3: x = x / 2' -i x=1 --timeout 10\n",
     ),
 )
