@@ -28,17 +28,30 @@ SLOTS = 1 << 18  # entries of a reduction's partial results that may wait to be 
 ALONE = 1 << 20  # entries times operations for each thread: with fewer, starting it takes longer than it saves
 
 
-def _cache() -> int:
-    """Bytes of second-level cache of a core."""
+def _cache(level: int, otherwise: int) -> int:
+    """Bytes of a cache of the first core."""
     try:
-        with open("/sys/devices/system/cpu/cpu0/cache/index2/size") as file:
+        with open(f"/sys/devices/system/cpu/cpu0/cache/index{level}/size") as file:
             text = file.read().strip()
         return int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]]
     except (OSError, ValueError, KeyError):
-        return 1 << 20
+        return otherwise
 
 
-CACHE = _cache()
+CACHE = _cache(2, 1 << 20)
+SHARED = _cache(3, 0)  # of all cores
+# Threads hand the interpreter's lock to each other after every operation on a tile, which may take as long as the
+# operation. So several threads take larger tiles, as far as the cache that they share holds them.
+SPREAD = 4
+
+
+def _most(each: int, threads: int) -> int:
+    """Entries of a tile, by the bytes of the registers for one."""
+    room, largest = CACHE, LARGEST
+    if threads > 1:
+        room = max(room, min(SPREAD * room, SHARED // (2 * threads)))
+        largest *= SPREAD
+    return min(largest, max(SMALLEST, room * 3 // 4 // (each + 16) // 1024 * 1024))
 
 
 def run(work: Pass, into: dict[int, Array]) -> None:
@@ -62,9 +75,8 @@ class _Walk:
         entries = math.prod(work.domain)
         self.inputs, self.stores, self.axes, self.shape = _merged(work, stores)
         each = sum(d.itemsize for d in plan.registers) or 8
-        most = min(LARGEST, max(SMALLEST, CACHE * 3 // 4 // (each + 16) // 1024 * 1024))
         self.threads = min(pool.threads(), entries * max(1, len(plan.code)) // ALONE + 1)
-        self.cut(most)
+        self.cut(_most(each, self.threads))
         COUNTS.passes += 1
         COUNTS.tiles += self.tiles
         COUNTS.operations += len(plan.code)
