@@ -45,6 +45,7 @@ VARIANTS = 8  # kinds of values that one loop is compiled for at a time
 PAYS = 400  # compiled rounds that are worth compiling a loop for further kinds of values
 FEW, SHORT = 8, 8  # stretches in turn, of fewer rounds than that, after which a loop is left to the closures
 LEFT = 255  # executions that a loop is left alone for at most, where it is tried in vain
+COPIES = 1 << 26  # bytes of arrays that an execution may copy to write to, and keep for a second derivative
 TRIES = 3  # rounds of one execution at which a loop is tried in vain
 
 CONTINUE = 2  # the signal of a statement, as in `interpreter`
@@ -512,6 +513,7 @@ class Turn:
         self.tries = TRIES
         self.ran = False  # whether it has made a round
         self.short = 0  # stretches of few rounds, one after the other
+        self.copied = 0  # bytes of arrays that stretches have copied to write to
 
     def run(self, at: int, limit: int, rounds: Callable[..., Iterator[Any]]) -> int:
         """Run a stretch from round `at` on, of `limit` rounds at most: the rounds made, 0 where there is none to make.
@@ -520,8 +522,8 @@ class Turn:
         """
         f, loop = self.frame, self.loop
         state = f[RUN]
-        limit = min(limit, self.size, state.steps)
-        if limit < 2:
+        left = min(limit, state.steps)
+        if left < 2:
             return 0
         recording = STATE.recording is True
         start = perf_counter()
@@ -531,7 +533,8 @@ class Turn:
                 if not all(_is_noted(state.path, guard, span) for guard, span, _ in variant.decisions):
                     waits = True  # the first decisions of a path are noted one by one
                     continue
-                most = min(limit, state.steps // variant.cost)
+                self.size = max(self.size, min(LONGEST, variant.rounds.copied >> 12))  # a copy is to pay
+                most = min(left, self.size, state.steps // variant.cost)
                 made, stopped = self.stretch(variant, at, most, recording, rounds)
                 if stopped < 0 and made < most:
                     self.tries = 0  # the loop is over
@@ -555,6 +558,9 @@ class Turn:
         loop.rest = 0
         if variant is not variant.others[0]:
             variant.others[:] = [variant, *(other for other in variant.others if other is not variant)]
+        self.copied += variant.rounds.copied
+        if self.copied > COPIES:
+            self.tries = 0  # the closures write into one array all the time
         self.short = self.short + 1 if made < SHORT else 0
         if self.short >= FEW:
             self.tries = 0  # its branches are taken in turn

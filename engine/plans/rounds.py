@@ -89,7 +89,7 @@ class RoundTrace(Trace):
                 raise Undetermined("nothing here depends on the round")
         made = super().single(op, operands, statics)
         for part in made if isinstance(made, tuple) else (made,):
-            if part.size > LARGEST:
+            if part.size > LARGEST and op.name != "written":  # which is in place, or refused
                 raise Undetermined("an array is large")
         return made
 
@@ -220,6 +220,9 @@ class Rounds(Plan):
         self.backward_steps = _needed(self.steps, decided)  # a condition has no derivative
         self.saved, self._pull = self._write_pull()
         self.in_place = self._chains()
+        written = [r for r, _ in self.carried if r in self.in_place]
+        sizes = [np.prod(trace.shapes[r] or (), dtype=int) * trace.dtypes[r].itemsize for r in written]
+        self.copied = int(sum(sizes))  # bytes that a run copies before its first round, to write into the copies
         for step in self.steps:
             size = np.prod(trace.shapes[step.results[0]] or (), dtype=int)
             if step.op.name == "written" and step.results[0] not in self.in_place and size > COPIED:
