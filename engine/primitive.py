@@ -156,6 +156,8 @@ class Primitive:
         self.straight = partials is not None and not self.statics and self.arity <= 2
         self.steps = 0  # reverse steps so far, while `back` is None
         self.back: Callable[..., None] | None = None
+        # By the axes of two operands, how the cotangent of each is written: with g and, as {}, the other operand
+        self.shares: dict[tuple[int, ...], tuple[str, str]] = {}
         self._pushes: tuple[Callable[[tuple[Any, ...]], Any] | None, ...] | None = None
 
         from ndgrad.apply import call_of

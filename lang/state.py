@@ -24,7 +24,7 @@ class State:
     budget       how much recorded loops may keep (`segments.Budget`), None for any
     compiles     whether loops over small arrays may be compiled
     compiled     operations that compiled loops computed; kept, how many of them for the way back
-    tracing      what traces a round now, to be compiled (`compiled_loops.Tracer`), else None
+    tracing      what traces a round now, to be compiled (`decisions.Tracer`), else None
     bindings     (name, number, value, span, text) of every assignment, if they are recorded
     origins      how values came about that no derivative goes through, by the id of their data, if that is recorded
     """

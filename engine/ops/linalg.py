@@ -96,6 +96,12 @@ def _give(bars: dict[int, list[Any]], sweep: Any, parent: Any, share: Any) -> No
 
 
 matmul.back = _through_matrices
+matmul.shares = {  # what the rules come to where there are no stacks
+    (2, 2): ("g @ {}.T", "{}.T @ g"),
+    (2, 1): ("g.reshape(-1, 1) * {}", "{}.T @ g"),
+    (1, 2): ("{} @ g", "{}.reshape(-1, 1) * g"),
+    (1, 1): ("g * {}", "{} * g"),
+}
 
 
 def dot_shape(a: Shape, b: Shape) -> Shape:

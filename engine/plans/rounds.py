@@ -39,15 +39,6 @@ LARGEST = 1 << 15  # entries of an array; on larger ones the arithmetic is what 
 SIGNS = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / ", "matmul": " @ "}
 
 
-# By the axes of two operands a and b: g bᵀ and aᵀ g, each written with the other operand
-PRODUCTS: dict[tuple[int, ...], tuple[str, str]] = {
-    (2, 2): ("g @ {}.T", "{}.T @ g"),
-    (2, 1): ("g.reshape(-1, 1) * {}", "{}.T @ g"),
-    (1, 2): ("{} @ g", "{}.reshape(-1, 1) * g"),
-    (1, 1): ("g * {}", "{} * g"),
-}
-
-
 class Counter(Placeholder):
     """The stand-in for a Python number: an int or a float, which takes no part in the dtype of a result."""
 
@@ -398,7 +389,7 @@ class Rounds(Plan):
 
     def _product(self, step: Step) -> tuple[str, str] | None:
         """How the cotangents of the operands of a product are written, by the other operand; None for other steps."""
-        if step.op.name != "matmul" or step.results[0] in self.wanted:
+        if isinstance(step.op, Call) or not step.op.shares or step.results[0] in self.wanted:
             return None
         dtype = self.trace.dtypes[step.results[0]]
         dims = []
@@ -407,7 +398,7 @@ class Rounds(Plan):
                 dims.append(len(self.trace.shapes[x.number] or ()))
             elif isinstance(x, np.ndarray) and x.dtype == dtype:
                 dims.append(x.ndim)
-        return PRODUCTS.get(tuple(dims))
+        return step.op.shares.get(tuple(dims))
 
     def pull(
         self, heads: Sequence[Any], fixed: Sequence[Any], saved: Sequence[tuple[Any, ...]]
