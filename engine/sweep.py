@@ -64,21 +64,40 @@ class Scattered:
         return buffer
 
 
+class Uncollected:
+    """A scope without runs of the garbage collector: nodes are no garbage, and there may be millions of them."""
+
+    __slots__ = ("collecting",)
+
+    def __enter__(self) -> None:
+        self.collecting = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self.collecting:
+            gc.enable()
+
+
 def nodes_below(roots: Iterable[Node], oldest: int = 0) -> list[Node]:
     """The nodes that the roots depend on and that are not older than `oldest`, newest first."""
-    seen: set[int] = set()
+    waiting = {node.id: node for node in roots}
     order: list[Node] = []
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node.id in seen:
+    at = max(waiting, default=0)
+    missed = 0
+    while waiting:
+        # Down the ids: they are dense where a program was recorded at a stretch. Gaps are jumped over.
+        node = waiting.pop(at, None)
+        at -= 1
+        if node is None:
+            missed += 1
+            if missed > 64 + 4 * len(waiting):
+                at, missed = max(waiting), 0
             continue
-        seen.add(node.id)
+        missed = 0
         order.append(node)
-        for parent in node.parents:
+        for parent in (node.p, node.q) if node.__class__ is Lean and node.op.arity == 2 else node.parents:
             if parent is not None and parent.id >= oldest:
-                stack.append(parent)  # noqa: PERF401 - a generator costs more than these few
-    order.sort(key=_id, reverse=True)
+                waiting[parent.id] = parent
     return order
 
 
@@ -187,13 +206,8 @@ class _Sweep:
 
     def run(self) -> None:
         """Walk from the heads to the targets, or to all leaves."""
-        collecting = gc.isenabled()
-        gc.disable()  # the nodes are no garbage, and there may be millions of them
-        try:
+        with Uncollected():
             self.walk()
-        finally:
-            if collecting:
-                gc.enable()
 
     def walk(self, floor: int = 0) -> None:
         """Down the ids to `floor`. They are dense where a program was recorded at a stretch; gaps are jumped over."""

@@ -224,6 +224,7 @@ class Lean(Node):
     """
 
     __slots__ = ("a", "b", "p", "q", "y")
+    op: Primitive
     a: Any
     b: Any
     p: Node | None
@@ -232,14 +233,12 @@ class Lean(Node):
 
     @property
     def parents(self) -> tuple[Node | None, ...]:  # type: ignore[override]
-        assert self.op is not None
         return (self.p,) if self.op.arity == 1 else (self.p, self.q)
 
     @property
     def saved(self) -> Any:
         if self.y.__class__ is Freed:
             return self.y
-        assert self.op is not None
         return (self.y, self.a) if self.op.arity == 1 else (self.y, self.a, self.b)
 
     def free(self, freed: Freed) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ndgrad.errors import Error, Span
+from ndgrad.lang.alike import columns
 from ndgrad.lang.derivation_data import BackwardStep as BackwardStep
 from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
@@ -21,20 +22,19 @@ from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import ENDS, FEWEST, Gap, Rounds, repeats, shown
 from ndgrad.lang.mathematics import SUPERSCRIPTS
 from ndgrad.lang.notation import (
+    Name,
     Term,
     gradient_name,
     in_full,
-    is_name,
     output_name,
     parenthesised,
-    parts_of,
     ratio,
     superscript,
 )
-from ndgrad.lang.recorded import Terms
-from ndgrad.lang.rules import Factors, Name, Plain, growth, indexed, multiplied, name_of, renamed
+from ndgrad.lang.recorded import Terms, written
+from ndgrad.lang.rules import Factors, indexed, multiplied, renamed
 from ndgrad.ndarray import NDArray, plain
-from ndgrad.sweep import sweep
+from ndgrad.sweep import Uncollected, sweep
 from ndgrad.tape import Node, Origin
 
 Layout = Literal["denominator", "numerator"]
@@ -73,7 +73,8 @@ def derive(
     of = output_name(of)
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
-    story = _Story(bindings, origins, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
+    with Uncollected():
+        story = _Story(bindings, origins, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
     of = story.of
     if not story.steps:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
@@ -157,15 +158,14 @@ class _Story(Terms):
         layout: Layout,
     ) -> None:
         super().__init__(bindings, origins, variable, wrt, output, of)
-        if of != self.named[output.id] and any(self.named[node.id] == of for node in self.steps):
-            self.of = of = self.named[output.id]  # b₃₀ by b, where the last value has the name of the first
+        if of != self.name(output) and any(self.name(node) == of for node in self.steps):
+            self.of = of = self.name(output)  # b₃₀ by b, where the last value has the name of the first
         self.layout = layout
         self.given = bindings
         self.headed = bool(np.any(head != 1))
         ones = Term(np.ones(output.shape), number=1)
         self.head = Term(np.array(head), name="head") if self.headed else ones
         self.known_as = next((b for b in reversed(bindings) if b.name == of and self.is_output(b.value)), None)
-        self.grown: dict[int, tuple[int, ...]] = {}  # for loops of one step, by where they begin
         self.loops = [self.looked_at(loop) for loop in repeats([self.kind_of(i) for i in range(len(self.steps))])]
         self.shown = shown(len(self.steps), self.loops, opened, unroll)
         self.whole = not any(isinstance(part, Gap) for part in self.shown)
@@ -185,28 +185,10 @@ class _Story(Terms):
         """
         for first in range(loop.count - FEWEST + 1)[:ENDS]:
             start = loop.start + first * loop.period
-            inner = range(start + loop.period, loop.stop - loop.period, loop.period)
-            places = range(loop.period)
-            found = [growth(self.spelling(self.steps[i + place]) for i in inner) for place in places]
-            if None not in found:
-                if loop.period == 1:
-                    self.grown[start] = found[0] or ()
+            inner = range(start + loop.period, start + 2 * loop.period)
+            if all(columns(self, self.steps[i : loop.stop - loop.period : loop.period]) is not None for i in inner):
                 return Rounds(start, loop.period, loop.count - first, before=first)
         return Rounds(loop.start, loop.period, loop.count, alike=False)
-
-    def spelling(self, top: Node) -> list[Any]:
-        """What a step does, its own name first: operations, the names and numbers that these are applied to."""
-        inner = self.between(top)
-        places = {node.id: i for i, node in enumerate(inner)}
-        made: list[Any] = [name_of(self.named[top.id])]
-        for node in inner:
-            made += [node.shape, Plain(node.op if node.op is not None else node.value), Plain(node.statics)]
-            for i, parent in enumerate(node.parents):  # one of several outputs has a parent, and no operands
-                if parent is None:
-                    made += map(_spelled, parts_of(self.constant(node.operands[i])))
-                else:
-                    made.append(places[parent.id] if parent.id in places else name_of(self.named[parent.id]))
-        return made
 
     # The steps
 
@@ -221,8 +203,8 @@ class _Story(Terms):
                 expression, value = "input", self.leaf_value(node)
             else:
                 expression, value = str(self.term(node, node)), node.value
-            made.append(ForwardStep(self.named[node.id], expression, value, self.span_of(node)))
-        first = self.named[self.output.id]
+            made.append(ForwardStep(self.name(node), expression, value, self.span_of(node)))
+        first = self.name(self.output)
         if self.known_as is not None and self.bindings[self.output.id].name != self.of:  # c = b where c is the output
             value = self.output.value if self.output.op is not None else self.leaf_value(self.output)
             made.append(ForwardStep(self.of, first, value, self.known_as.span))
@@ -238,7 +220,7 @@ class _Story(Terms):
     def backward(self, head: Any, known: Mapping[int, Any]) -> list[BackwardStep | Gap]:
         """The steps back, newest first; rounds that do the same are one step."""
         drawn = [self.steps[part] for part in self.shown if not isinstance(part, Gap)]
-        below = {p.id: p for node in drawn for n in self.between(node) for p in n.parents if p and p.id in self.named}
+        below = {p.id: p for node in drawn for n in self.between(node) for p in n.parents if p and p.id in self.names}
         wanted = {node.id: node for node in drawn} | below
         adjoints = {self.output.id: head} | {number: known[number] for number in wanted if number in known}
         if not wanted.keys() <= adjoints.keys():
@@ -260,19 +242,20 @@ class _Story(Terms):
     def rules(self, gap: Gap, at: int) -> tuple[str, ...]:
         """The local derivatives of the rounds left out from step `at` on; none where a round has several steps.
 
-        They are read off a round in the middle.
+        They are read off a round in the middle, and its names off that and one next to it.
         """
         loop = next((loop for loop in self.loops if loop.start <= at < loop.stop), None)
-        grown = self.grown.get(loop.start) if loop is not None and gap.rounds else None
-        if grown is None:
+        if loop is None or loop.period > 1 or not (loop.alike and gap.rounds):
             return ()
-        node = self.steps[at + gap.steps // 2]
-        names = indexed(self.spelling(node), grown)
+        middle = min(at + gap.steps // 2, loop.stop - 3)  # the last round may do otherwise
+        node = self.steps[middle]
+        places = columns(self, self.steps[middle : middle + 2])
+        names = None if places is None else indexed([[Name(x.name, x.number) for x in column] for column in places])
         shares = self.shares(node, np.ones(node.shape))
         if names is None or any(factor is None for _, _, factor in shares):
             return ()
-        own = names[self.named[node.id]]
-        made = ((ratio("∂", own, names[self.named[parent.id]]), str(factor)) for parent, _, factor in shares)
+        own = names[self.name(node)]
+        made = ((ratio("∂", own, names[self.name(parent)]), str(factor)) for parent, _, factor in shares)
         return tuple(f"{left} = {renamed(factor, names)}" for left, factor in made)
 
     def back(self, node: Node, adjoints: dict[int, Any]) -> list[BackwardStep]:
@@ -284,8 +267,8 @@ class _Story(Terms):
             whole = adjoints.get(parent.id, leaving)
             made.append(
                 BackwardStep(
-                    self.named[node.id],
-                    self.named[parent.id],
+                    self.name(node),
+                    self.name(parent),
                     self.written(share) if factor is None else str(factor),
                     factor is not None,
                     None if factor is None else self.laid_out(factor.value),
@@ -317,13 +300,14 @@ class _Story(Terms):
         found = next((b.value for b in self.given if (b.name, b.number) == name and isinstance(b.value, NDArray)), None)
         if found is None:
             return None
-        return self.constants.get(id(plain(found))) if found.node is None else self.named.get(found.node.id)
+        said = self.constants.get(id(plain(found))) if found.node is None else self.names.get(found.node.id)
+        return None if said is None else written(said)
 
     # The chain rule in one line
 
     def chain(self, backward: Sequence[BackwardStep | Gap]) -> str:
         """d(of)/d(wrt): the local derivatives multiplied along the paths, substituted."""
-        left = gradient_name(self.of, self.named[self.variable.id], headed=self.headed)
+        left = gradient_name(self.of, self.name(self.variable), headed=self.headed)
         if self.output is self.variable:
             return f"{left} = 1"
         if not self.whole:
@@ -359,7 +343,7 @@ class _Story(Terms):
     def long_product(self, backward: Sequence[BackwardStep | Gap]) -> str:
         """The product of a single path with loops on it, those as ∏; "" where it is none."""
         parts: list[tuple[str | Factors, BackwardStep | None]] = [("head", None)] if self.headed else []
-        by = self.named[self.output.id]
+        by = self.name(self.output)
         for i, step in enumerate(backward):
             if isinstance(step, Gap):
                 hidden = multiplied(step.rules, by, step.rounds)
@@ -382,7 +366,7 @@ class _Story(Terms):
                 continue
             power = _as_factor(step.local) if single else f"{bracketed(step.local)}{superscript(step.rounds)}"
             parts.append((power, step if single else None))
-        if by != self.named[self.variable.id]:
+        if by != self.name(self.variable):
             return ""
         notes = dict.fromkeys(note for part, _ in parts if isinstance(part, Factors) for note in part.notes())
         said = " · ".join(text for part, _ in parts if (text := str(part)) != "1") or "1"
@@ -412,7 +396,7 @@ class _Story(Terms):
 
         if len(self.useful) > LARGEST:
             return None
-        return closed_form(self.output, self.variable, self.named[self.variable.id])
+        return closed_form(self.output, self.variable, self.name(self.variable))
 
     def matrix_forms(self) -> tuple[str, ...]:
         """The derivative simplified as an expression of matrices: in the program's names, then in its inputs alone."""
@@ -421,16 +405,9 @@ class _Story(Terms):
         nested = self.nested()
         if nested is None or self.output is self.variable:
             return ()
-        steps = [(self.named[n.id], self.term(n, n)) for n in self.steps if n.op is not None]
-        moving = frozenset(self.named[n.id] for n in self.steps if n.id in self.useful)
+        steps = [(self.name(n), self.term(n, n)) for n in self.steps if n.op is not None]
+        moving = frozenset(self.name(n) for n in self.steps if n.id in self.useful)
         return matrix_forms(nested, steps, moving, transposing=self.layout == "numerator")
-
-
-def _spelled(part: Term | Any) -> Any:
-    """A part of a constant: a name, or what is the same in rounds that are alike."""
-    if not isinstance(part, Term):
-        return Plain(part)
-    return name_of(part.name) if is_name(part.name) else Plain(part.value)
 
 
 def _written_product(factors: list[Term]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from ndgrad.apply import OUTPUT
 from ndgrad.frozen import Frozen
 from ndgrad.lang.folding import Gap, repeats, shown
-from ndgrad.lang.notation import Term, applied, output_name, subscripted
+from ndgrad.lang.notation import Name, Term, applied, name_of, output_name, subscripted
 from ndgrad.lang.recorded import Terms
 from ndgrad.lang.running import Recorded, Result
 from ndgrad.ndarray import NDArray, plain
@@ -109,7 +109,6 @@ class _Named(Terms):
     """Every node by a name, with the expression that made it of its operands."""
 
     def __init__(self, result: Result, record: Recorded, nodes: list[Node]) -> None:
-        self.named = {}
         self.constants = {}
         self.bindings = {}
         self.kept = []
@@ -118,21 +117,21 @@ class _Named(Terms):
         self.leaves = {}
         self.all: dict[int, list[str]] = {}
         assert result.trace is not None
+        self.learn(result.trace)
         for binding in result.trace:
-            self.learn(binding)
             self.also(binding.value, subscripted(binding.name, binding.number))
         for name, value in (*record.outputs, (record.of, record.output)):
             name = output_name(name) if name == record.of else name
             if value.node is not None:
-                self.named.setdefault(value.node.id, name)
+                self.names.setdefault(value.node.id, name_of(name))
                 if all(name != known.rstrip("₀₁₂₃₄₅₆₇₈₉") for known in self.all.get(value.node.id, [])):
                     self.also(value, name)
         letter = next(x for x in "tvuqhm" if x not in {binding.name for binding in result.trace} or x == "m")
         number = 0
         for node in nodes:
-            if node.id not in self.named:
+            if node.id not in self.names:
                 number += 1
-                self.named[node.id] = subscripted(letter, number)
+                self.names[node.id] = Name(letter, number)
         self.order = nodes[::-1]
 
     def also(self, value: Any, name: str) -> None:
@@ -233,7 +232,7 @@ def _drawn(
         vertices.append(
             Vertex(
                 key=node.id,
-                names=tuple(named.all.get(node.id) or [named.named[node.id]]),
+                names=tuple(named.all.get(node.id) or [named.name(node)]),
                 kind="input" if op is None else "output" if is_output or node is record.output.node else "operation",
                 operation="" if op is None else _operation(node),
                 expression=named.expression(node),

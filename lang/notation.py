@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from ndgrad.primitive import Primitive
 ATOM, PRODUCT = 100, 60  # how tightly signs bind
 LONGEST_NAME = 24  # characters of an expression that an output is called by
 LARGEST_BELOW = 1000  # the line of a fraction that a number is written as
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+DIGITS_BELOW = "₀₁₂₃₄₅₆₇₈₉"
+_SUBSCRIPTS = str.maketrans("0123456789", DIGITS_BELOW)
+_RAISED = str.maketrans(DIGITS_BELOW, "0123456789")
 _NAME = re.compile(r"[\w₊]+")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -29,6 +31,22 @@ _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 def subscripted(name: str, number: int) -> str:
     """`x` for 0, `x₁`, `x₂`, … for the values that a name is bound to later."""
     return name if number == 0 else name + str(number).translate(_SUBSCRIPTS)
+
+
+class Name(NamedTuple):
+    """The number-th value of a name."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return subscripted(self.name, self.number)
+
+
+def name_of(text: str) -> Name:
+    """A name as it is written, taken apart."""
+    base = text.rstrip(DIGITS_BELOW)
+    return Name(base, int(text[len(base) :].translate(_RAISED) or "0"))
 
 
 def is_name(text: str) -> bool:

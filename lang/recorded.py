@@ -10,12 +10,14 @@ import numpy as np
 from ndgrad.apply import OUTPUT
 from ndgrad.lang.derivation_data import Binding
 from ndgrad.lang.notation import (
+    Name,
     Term,
     adjoint_name,
     applied,
     called,
     is_name,
     made,
+    name_of,
     partials_of,
     parts_of,
     subscripted,
@@ -24,7 +26,7 @@ from ndgrad.lang.notation import (
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below
-from ndgrad.tape import Node, Origin
+from ndgrad.tape import Lean, Node, Origin
 
 LONGEST = 60  # characters of what is written for a constant
 DEEPEST = 8  # operations within operations of it
@@ -33,6 +35,7 @@ DEEPEST = 8  # operations within operations of it
 class Terms:
     """The nodes between a variable and an output, those that have names, and the expressions between these."""
 
+    names: dict[int, Name | Binding]  # by id of the node
     headed = False  # whether the output is weighed by a head other than ones
 
     def __init__(
@@ -48,50 +51,55 @@ class Terms:
         self.output = output
         self.of = of
         self.wrt = wrt
-        self.named: dict[int, str] = {}
-        self.constants: dict[int, str] = {}
+        self.constants: dict[int, Name | Binding] = {}
         self.bindings: dict[int, Binding] = {}
         self.kept: list[Any] = []
         self.origins = origins
         self.told: dict[int, Term] = {}
-        for binding in bindings:
-            self.learn(binding)
-        self.named.setdefault(variable.id, wrt)
-        self.named.setdefault(output.id, of)
+        self.learn(bindings)
+        self.names.setdefault(variable.id, name_of(wrt))
+        self.names.setdefault(output.id, name_of(of))
         self.order = nodes_below([output])
         self.useful = useful = {variable.id}
         self.steps: list[Node] = []  # oldest first
         self.places: list[int] = []  # where each of them stands among all nodes
-        named = self.named
+        names = self.names
         for place, node in enumerate(reversed(self.order)):
-            for parent in node.parents:
+            number = node.id
+            for parent in (node.p, node.q) if node.__class__ is Lean and node.op.arity == 2 else node.parents:
                 if parent is not None and parent.id in useful:
-                    useful.add(node.id)
+                    useful.add(number)
                     break
-            if node.id in named and node.id in useful:
+            if number in names and number in useful:
                 self.steps.append(node)
                 self.places.append(place)
         self.terms: dict[int, Term] = {}
         self.leaves: dict[int, Any] = {}
 
-    def learn(self, binding: Binding) -> None:
-        value = binding.value
-        if not isinstance(value, NDArray):
-            return
-        node = value.node
-        if node is None:
-            data = plain(value)
-            self.kept.append(data)
-            self.constants.setdefault(id(data), subscripted(binding.name, binding.number))
-        elif node.id not in self.named:
-            self.named[node.id] = subscripted(binding.name, binding.number)
-            self.bindings[node.id] = binding
+    def learn(self, bindings: Sequence[Binding]) -> None:
+        """Take the names that the program gave: the first that a value has."""
+        held = self.bindings
+        for binding in bindings:
+            value = binding.value
+            if not isinstance(value, NDArray):
+                continue
+            node = value.node
+            if node is not None:
+                held.setdefault(node.id, binding)
+            else:
+                data = plain(value)
+                self.kept.append(data)
+                self.constants.setdefault(id(data), binding)
+        self.names = dict(held)
+
+    def name(self, node: Node) -> str:
+        return written(self.names[node.id])
 
     # Terms
 
     def symbol(self, node: Node) -> Term:
         """A node as its name."""
-        return Term(node.value if node.op is not None else self.leaf_value(node), name=self.named[node.id])
+        return Term(node.value if node.op is not None else self.leaf_value(node), name=self.name(node))
 
     def leaf_value(self, node: Node) -> Any:
         if node.id in self.bindings:
@@ -105,7 +113,7 @@ class Terms:
 
     def term(self, node: Node, top: Node) -> Term:
         """A node's value in terms of named values; `top` itself is spelled out."""
-        if node is not top and node.id in self.named:
+        if node is not top and node.id in self.names:
             return self.symbol(node)
         known = self.terms.get(node.id)
         if known is not None:
@@ -141,7 +149,7 @@ class Terms:
         for parent, operand in zip(node.parents, node.operands, strict=True):
             if parent is None:
                 made_.append(self.constant(operand))
-            elif parent.id in self.named:
+            elif parent.id in self.names:
                 made_.append(self.symbol(parent))
             else:
                 made_.append(self.terms[parent.id])
@@ -150,8 +158,8 @@ class Terms:
     def constant(self, operand: Any) -> Term:
         """What has no derivative, as it is written: by its name, or as an expression of others that have one."""
         name = self.constants.get(id(operand))
-        if name:
-            return Term(operand, name=name)
+        if name is not None:
+            return Term(operand, name=written(name))
         known = self.told.get(id(operand))
         if known is None:
             origin = self.origins.get(id(operand))
@@ -170,7 +178,7 @@ class Terms:
         terms: list[Term] = []
         for parent, operand in zip(origin.parents, origin.operands, strict=True):
             term: Term | None
-            if parent is not None and parent.id in self.named:
+            if parent is not None and parent.id in self.names:
                 term = self.symbol(parent)
             elif parent is not None and parent.op is not None and parent.op is not OUTPUT:
                 made = Origin(parent.value, parent.op, parent.operands, parent.parents, parent.statics)
@@ -197,7 +205,7 @@ class Terms:
         stack = [p for p in top.parents if p is not None]
         while stack:
             node = stack.pop()
-            if node.id in seen or node.id in self.named:
+            if node.id in seen or node.id in self.names:
                 continue
             seen.add(node.id)
             found.append(node)
@@ -208,7 +216,7 @@ class Terms:
 
     def shares(self, top: Node, g: Any) -> list[tuple[Node, Term, Term | None]]:
         """For each named value under `top`: its share of the adjoint, and ∂top/∂it where a factor says it."""
-        arriving = Term(g, name=adjoint_name(self.of, self.named[top.id], self.headed))
+        arriving = Term(g, name=adjoint_name(self.of, self.name(top), self.headed))
         if top is self.output and np.all(np.equal(g, 1)):
             arriving = Term(g, number=1)
         whole = self.pulled(top, arriving)
@@ -237,7 +245,7 @@ class Terms:
                 continue
             operands, statics = tuple(self.operands(node)), self.statics(node.statics)
             bar = tuple(bar) if isinstance(bar, list) else bar
-            y = self.symbol(node) if node.id in self.named else self.terms[node.id]
+            y = self.symbol(node) if node.id in self.names else self.terms[node.id]
             for parent, c in zip(node.parents, partials_of(node.op, bar, y, operands, statics), strict=True):
                 if parent is None or c is None or parent.id not in self.useful:
                     continue
@@ -245,9 +253,14 @@ class Terms:
                     c = unbroadcast(c, parent.shape, _sums)
                 held = bars.get(parent.id)
                 bars[parent.id] = c if held is None else held + c
-                if parent.id in self.named:
+                if parent.id in self.names:
                     reached[parent.id] = parent
         return [(node, bars[i]) for i, node in sorted(reached.items(), reverse=True)]
+
+
+def written(name: Name | Binding) -> str:
+    """A name as formulas have it."""
+    return subscripted(name.name, name.number)
 
 
 def _has_name(term: Term) -> bool:

@@ -1,107 +1,37 @@
 """What the rounds of a loop do, as formulas with k for the number of the round: ∂bₖ₊₁/∂bₖ = cos(bₖ).
 
-Rounds are alike where their steps apply the same operations to the same numbers and to values whose
-names are the same, or go up by the same in every round: b₁, b₂, b₃. Then the formula of one is that of all.
+Where the rounds of a loop are alike (`ndgrad.lang.alike`), the formula of one is that of all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
 
 from ndgrad.lang.mathematics import SUPERSCRIPTS
-from ndgrad.lang.notation import subscripted, superscript
+from ndgrad.lang.notation import DIGITS_BELOW, Name, name_of, superscript
 
-_PLAIN, _BELOW = "0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋"
+_PLAIN, _BELOW = "0123456789+-", DIGITS_BELOW + "₊₋"
 _DOWN = str.maketrans(_PLAIN, _BELOW)
 _UP = str.maketrans(_BELOW, _PLAIN)
-_DIGITS = _BELOW[:10]
 _END = rf"(?![^\W{''.join(SUPERSCRIPTS)}])"  # of a name: a power may follow
-_INDEXED = re.compile(rf"(?<!\w)(\w+?)ₖ(?:([₊₋][{_DIGITS}]+))?{_END}")
+_INDEXED = re.compile(rf"(?<!\w)(\w+?)ₖ(?:([₊₋][{DIGITS_BELOW}]+))?{_END}")
 
 
-class Name(NamedTuple):
-    """The number-th value of a name."""
+def indexed(columns: Sequence[Sequence[Name]]) -> Mapping[str, str] | None:
+    """How the names of a round are written with k for its number: the value that it makes is xₖ₊₁.
 
-    base: str
-    number: int
-
-    def __str__(self) -> str:
-        return subscripted(self.base, self.number)
-
-
-class Plain(NamedTuple):
-    """A value without a name: a number, an array, an option of an operation."""
-
-    value: Any
-
-
-Spelling = Sequence[Hashable | Name | Plain]
-
-
-def name_of(text: str) -> Name:
-    """A name as it is written, taken apart."""
-    base = text.rstrip(_DIGITS)
-    return Name(base, int(text[len(base) :].translate(_UP) or "0"))
-
-
-def growth(spellings: Iterable[Spelling]) -> tuple[int, ...] | None:
-    """By how much the names in a step go up from round to round, place by place; None where rounds are not alike."""
-    before: Spelling | None = None
-    grown: tuple[int, ...] | None = None
-    for spelling in spellings:
-        if before is not None:
-            if len(spelling) != len(before):
-                return None
-            now = tuple(map(_grown, before, spelling))
-            if None in now or (grown is not None and now != grown):
-                return None
-            grown = now  # type: ignore[assignment]
-        before = spelling
-    return grown
-
-
-def _grown(before: Any, now: Any) -> int | None:
-    """0 where both are the same, else by how much the number of the name goes up; None where they differ otherwise."""
-    if before is now:
-        return 0
-    if isinstance(now, Name):
-        return now.number - before.number if isinstance(before, Name) and now.base == before.base else None
-    if isinstance(now, Plain):
-        return 0 if isinstance(before, Plain) and _same(before.value, now.value) else None
-    return 0 if before == now else None
-
-
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return np.shape(a) == np.shape(b) and bool(np.all(np.equal(a, b)))
-    try:
-        return bool(a == b)
-    except (TypeError, ValueError):
-        return False
-
-
-def indexed(spelling: Spelling, grown: Sequence[int]) -> Mapping[str, str] | None:
-    """How the names of a round are written with k for its number; the first in its spelling is that of its value,
-    xₖ₊₁. None where one changes otherwise than by one in every round.
+    columns: the names in this round and in the next, place by place, the first those of the values that they make;
+    a single name is one that both have. None where a name does not stay or go up by one.
     """
-    own = spelling[0]
-    assert isinstance(own, Name)
+    own, after = columns[0]
     made: dict[str, str] = {}
-    for item, by in zip(spelling, grown, strict=True):
-        if not isinstance(item, Name):
-            continue
-        said = str(item) if by == 0 else item.base + _index(item.number - own.number + 1)
-        if by not in (0, 1) or made.setdefault(str(item), said) != said:
+    for column in columns:
+        name, by = column[0], column[-1].number - column[0].number
+        said = str(name) if by == 0 else name.name + _index(name.number - own.number + 1)
+        if by not in (0, 1) or made.setdefault(str(name), said) != said:
             return None
-    return made if grown[0] == 1 else None
+    return made if after.number == own.number + 1 else None
 
 
 def _offset(found: re.Match[str]) -> int:
@@ -166,7 +96,7 @@ class Factors:
         """What the product calls otherwise than the steps do: `b₀ is b`."""
         numbers = range(self.first, min(self.last, self.first + 2) + 1)
         slots = dict.fromkeys(slot for number in numbers for slot in self.slots(number))
-        pairs = ((s.base + str(s.number).translate(_DOWN), self.called.get(s, str(s))) for s in slots)
+        pairs = ((s.name + str(s.number).translate(_DOWN), self.called.get(s, str(s))) for s in slots)
         return [f"{said} is {actual}" for said, actual in pairs if said != actual]
 
     def goes_on_with(self, earlier: Factors) -> bool:
@@ -198,10 +128,14 @@ def multiplied(rules: Sequence[str], by: str, rounds: int) -> tuple[Factors, str
     """The product of rounds that are left out, the last of which makes the value `by`, and the name of the value that
     the first begins with; None where a round has not one rule.
     """
-    found = re.fullmatch(rf"∂(\w+)ₖ₊₁/∂(\w+?(?:ₖ(?:[₊₋][{_DIGITS}]+)?)?) = (.*)", rules[0]) if len(rules) == 1 else None
+    found = (
+        re.fullmatch(rf"∂(\w+)ₖ₊₁/∂(\w+?(?:ₖ(?:[₊₋][{DIGITS_BELOW}]+)?)?) = (.*)", rules[0])
+        if len(rules) == 1
+        else None
+    )
     last = name_of(by)
-    if found is None or found[1] != last.base or last.number < rounds:
+    if found is None or found[1] != last.name or last.number < rounds:
         return None
     first = last.number - rounds + 1
-    before = Factors(found[2], last.base, first, last.number).said(first)
-    return Factors(found[3], last.base, first, last.number), before
+    before = Factors(found[2], last.name, first, last.number).said(first)
+    return Factors(found[3], last.name, first, last.number), before

@@ -1,0 +1,133 @@
+"""Whether the rounds of a loop do the same, told column by column.
+
+A column holds what stands in one place of every round: an operation, a number, a name. Rounds are alike where they
+apply the same operations to the same numbers and to values whose names are the same, or go up by the same from round
+to round: b₁, b₂, b₃. Columns cost a look at each node; expressions, written and compared, a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat
+from operator import attrgetter, is_, itemgetter
+from typing import Any
+
+import numpy as np
+
+from ndgrad.lang.derivation_data import Binding
+from ndgrad.lang.notation import Name, Term, is_name, name_of, parts_of
+from ndgrad.lang.recorded import Terms
+from ndgrad.tape import Lean, Node
+
+_kind = attrgetter("__class__", "op", "form")
+_id = attrgetter("id")
+_name, _number = itemgetter(0), itemgetter(1)
+
+
+def columns(terms: Terms, tops: Sequence[Node]) -> list[Sequence[Name | Binding]] | None:
+    """The names in the steps that several rounds have in the same place, column by column, the steps' own first.
+
+    None where these are not alike. A column of one name is one that all rounds have.
+    """
+    made: list[Sequence[Name | Binding]] = [[terms.names[node.id] for node in tops]]
+    seen: dict[int, Sequence[Node]] = {}
+    stack = [tops]
+    while stack:
+        nodes = stack.pop()
+        known = seen.setdefault(nodes[0].id, nodes)
+        if known is not nodes:  # one value, used in several places: in all rounds, or in none
+            if known != nodes:
+                return None
+            continue
+        kinds = set(map(_kind, nodes))
+        kind, op, _ = next(iter(kinds))
+        if len(kinds) > 1 and len({(op, form.shape) for _, op, form in kinds}) > 1:
+            return None
+        if op is None:
+            if not _one([terms.leaf_value(node) for node in nodes]):
+                return None
+            continue
+        operands: list[Sequence[Node | None]]
+        if kind is Lean and len(kinds) == 1:
+            operands = [[node.p for node in nodes]]
+            if op.arity == 2:
+                operands.append([node.q for node in nodes])
+        else:
+            if len({len(node.parents) for node in nodes}) > 1 or not _one([node.statics for node in nodes]):
+                return None
+            operands = list(map(list, zip(*(node.parents for node in nodes), strict=True)))
+        for place, parents in enumerate(operands):
+            below = _distinct(parents)
+            if not any(below):
+                found = _constants(terms, [node.operands[place] for node in nodes])
+                if found is None:
+                    return None
+                made += found
+                continue
+            if not all(below):
+                return None
+            if terms.names.keys().isdisjoint(map(_id, below)):
+                stack.append(below)
+            elif seen.get(below[0].id) != below:
+                seen[below[0].id] = below
+                names = [name for node in below if (name := terms.names.get(node.id)) is not None]
+                if len(names) < len(below):
+                    return None
+                made.append(names)
+    return made if all(map(_regular, made)) else None
+
+
+def _distinct(values: Sequence[Any]) -> Sequence[Any]:
+    """The values, or only the first where all are the same object."""
+    first = values[0]
+    return values[:1] if first is values[-1] and all(map(is_, values, repeat(first))) else values
+
+
+def _constants(terms: Terms, values: Sequence[Any]) -> list[Sequence[Name | Binding]] | None:
+    """The names in what has no derivative, column by column; None where the numbers in it are not the same."""
+    values = _distinct(values)
+    names = [name for value in values if (name := terms.constants.get(id(value))) is not None]
+    if len(names) == len(values):
+        return [names]
+    rows = [list(parts_of(terms.constant(value))) for value in values]
+    if len({len(row) for row in rows}) > 1:
+        return None
+    made: list[Sequence[Name | Binding]] = []
+    for parts in zip(*rows, strict=True):
+        named = [isinstance(part, Term) and is_name(part.name) for part in parts]
+        if all(named):
+            made.append([name_of(part.name) for part in parts])
+        elif any(named) or not _one([part.value if isinstance(part, Term) else part for part in parts]):
+            return None
+    return made
+
+
+def _regular(names: Sequence[Name | Binding]) -> bool:
+    """Whether the names are one, with numbers that go up by the same from each to the next."""
+    if len(names) == 1:
+        return True
+    if len(set(map(_name, names))) > 1:
+        return False
+    numbers = list(map(_number, names))
+    step = numbers[1] - numbers[0]
+    if step == 0:
+        return numbers.count(numbers[0]) == len(numbers)
+    return numbers == list(range(numbers[0], numbers[0] + step * len(numbers), step))
+
+
+def _one(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return all(_same(first, value) for value in values)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.shape(a) == np.shape(b) and bool(np.all(np.equal(a, b)))
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):
+        return False
