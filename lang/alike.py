@@ -2,7 +2,7 @@
 
 A column holds what stands in one place of every round: an operation, a number, a name. Rounds are alike where they
 apply the same operations to the same numbers and to values whose names are the same, or go up by the same from round
-to round: b₁, b₂, b₃. Columns cost a look at each node; expressions, written and compared, a hundred.
+to round: b₁, b₂, b₃. Columns cost a few looks at each node; expressions, written and compared, a hundred.
 """
 
 from __future__ import annotations
@@ -19,9 +19,25 @@ from ndgrad.lang.notation import Name, Term, is_name, name_of, parts_of
 from ndgrad.lang.recorded import Terms
 from ndgrad.tape import Lean, Node
 
-_kind = attrgetter("__class__", "op", "form")
-_id = attrgetter("id")
+_id, _op, _form = attrgetter("id"), attrgetter("op"), attrgetter("form")
 _name, _number = itemgetter(0), itemgetter(1)
+
+
+AT_ONCE = 300  # rounds: what they hold stays in the processor's cache from one column to the next
+
+
+def alike(terms: Terms, tops: Sequence[Node]) -> bool:
+    """Whether the steps that several rounds have in the same place are alike."""
+    before: list[int] | None = None
+    for first in range(0, len(tops) - 1, AT_ONCE):
+        found = columns(terms, tops[first : first + AT_ONCE + 1])  # one round of the next stretch ties it to this
+        if found is None:
+            return False
+        grown = [column[-1].number - column[-2].number if len(column) > 1 else 0 for column in found]
+        if before is not None and grown != before:
+            return False
+        before = grown
+    return True
 
 
 def columns(terms: Terms, tops: Sequence[Node]) -> list[Sequence[Name | Binding]] | None:
@@ -39,16 +55,15 @@ def columns(terms: Terms, tops: Sequence[Node]) -> list[Sequence[Name | Binding]
             if known != nodes:
                 return None
             continue
-        kinds = set(map(_kind, nodes))
-        kind, op, _ = next(iter(kinds))
-        if len(kinds) > 1 and len({(op, form.shape) for _, op, form in kinds}) > 1:
+        op = nodes[0].op
+        if len(set(map(_op, nodes))) > 1 or len({form.shape for form in set(map(_form, nodes))}) > 1:
             return None
         if op is None:
             if not _one([terms.leaf_value(node) for node in nodes]):
                 return None
             continue
         operands: list[Sequence[Node | None]]
-        if kind is Lean and len(kinds) == 1:
+        if set(map(type, nodes)) == {Lean}:
             operands = [[node.p for node in nodes]]
             if op.arity == 2:
                 operands.append([node.q for node in nodes])
@@ -59,7 +74,7 @@ def columns(terms: Terms, tops: Sequence[Node]) -> list[Sequence[Name | Binding]
         for place, parents in enumerate(operands):
             below = _distinct(parents)
             if not any(below):
-                found = _constants(terms, [node.operands[place] for node in nodes])
+                found = _constants(terms, [kept[1][place] for node in nodes if (kept := node.kept)])
                 if found is None:
                     return None
                 made += found

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ndgrad.errors import Error, Span
-from ndgrad.lang.alike import columns
+from ndgrad.lang.alike import alike, columns
 from ndgrad.lang.derivation_data import BackwardStep as BackwardStep
 from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
@@ -186,7 +186,7 @@ class _Story(Terms):
         for first in range(loop.count - FEWEST + 1)[:ENDS]:
             start = loop.start + first * loop.period
             inner = range(start + loop.period, start + 2 * loop.period)
-            if all(columns(self, self.steps[i : loop.stop - loop.period : loop.period]) is not None for i in inner):
+            if all(alike(self, self.steps[i : loop.stop - loop.period : loop.period]) for i in inner):
                 return Rounds(start, loop.period, loop.count - first, before=first)
         return Rounds(loop.start, loop.period, loop.count, alike=False)
 

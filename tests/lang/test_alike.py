@@ -10,6 +10,7 @@ import pytest
 
 from ndgrad import autograd, nd
 from ndgrad.lang import compile
+from ndgrad.lang.alike import AT_ONCE
 from ndgrad.lang.derivation_data import Derivation, ForwardStep
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.notation import Name, name_of
@@ -88,10 +89,18 @@ def test_rounds_that_are_not_alike_are_told(text: str) -> None:
     assert not any(part.alike for part in derived(text).forward if isinstance(part, Gap))
 
 
-def test_rounds_of_ten_thousand_are_all_looked_at() -> None:
-    """One number in the middle that is another, and no rule is given for the rounds."""
-    text = "for i in range(10000): b = b * (0.5 + 0.5 * (i != 7000))"
+@pytest.mark.parametrize("odd", [5, AT_ONCE, AT_ONCE + 1, AT_ONCE + 2, AT_ONCE + 3, 2 * AT_ONCE + 1, 995])
+def test_every_round_is_looked_at(odd: int) -> None:
+    """One number among a thousand that is another, and no rule is given for the rounds."""
+    text = f"for i in range(1000): b = b * (0.5 + 0.5 * (i != {odd}))"
     assert [part.alike for part in derived(text).forward if isinstance(part, Gap)] == [False]
+    text = f"c = 1\nd = [1, 2]\nfor i in range(1000):\n    e = d[0]\n    if i == {odd}: c = 2\n    b = b * cos(e) + c"
+    assert [part.alike for part in derived(text).forward if isinstance(part, Gap)] == [False]
+
+
+def test_a_thousand_rounds_are_alike_across_the_stretches_that_are_looked_at() -> None:
+    text = "for i in range(1000): b = 1 + 0.5 * sin(b)"
+    assert [part.alike for part in derived(text).forward if isinstance(part, Gap)] == [True]
 
 
 def test_nodes_below_are_found_across_gaps_in_the_record() -> None:
