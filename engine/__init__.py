@@ -114,4 +114,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_NAMES})
+    return sorted({*_MODULES, *_NAMES, "MXNetError", "__version__", "__doc__", "__file__", "__name__", "__path__"})

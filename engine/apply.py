@@ -39,7 +39,9 @@ def plain_operand(op: Primitive, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         try:
             made = np.array([plain_operand(op, v.data if isinstance(v, NDArray) else v) for v in value])
-        except (ValueError, TypeError):
+        except ValueError:
+            raise problems.ragged(f"a list given to `{op.name}`") from None
+        except TypeError:
             raise problems.not_an_array(op.name, value) from None
         if made.dtype.kind in "iuf":  # as nd.array: numbers in lists are floats
             return made.astype(STATE.float_dtype) if all(map(_is_written, value)) else made

@@ -200,10 +200,19 @@ def set_training(train_mode: bool) -> bool:
 
 
 def mark_variables(
-    variables: Sequence[NDArray], gradients: Sequence[NDArray], grad_reqs: str | Sequence[GradReq] = "write"
+    variables: Sequence[NDArray] | NDArray,
+    gradients: Sequence[NDArray] | NDArray,
+    grad_reqs: str | Sequence[GradReq] = "write",
 ) -> None:
     """Make each of `variables` a leaf whose gradient goes to the given array."""
+    if isinstance(variables, NDArray):
+        variables = [variables]
+    if isinstance(gradients, NDArray):
+        gradients = [gradients]
     reqs: Any = [grad_reqs] * len(variables) if isinstance(grad_reqs, str) else grad_reqs
+    if len(gradients) != len(variables) or len(reqs) != len(variables):
+        counts = f"{len(variables)} variables, {len(gradients)} gradients, {len(reqs)} requests"
+        raise problems.bad_argument("mark_variables", counts)
     for x, g, req in zip(variables, gradients, reqs, strict=True):
         if g.shape != x.shape:
             raise problems.head_does_not_fit(g.shape, x.shape)
@@ -215,8 +224,10 @@ def mark_variables(
 
 
 def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bool) -> list[tuple[Node, Any]]:
-    """Each head's node with the cotangent that arrives there. Errors: E402, E403, E404."""
+    """Each head's node with the cotangent that arrives there. Errors: E305, E307, E310, E402, E403, E404."""
     given = [None] * len(heads) if head_grads is None else list(head_grads)
+    if len(given) != len(heads):
+        raise problems.bad_argument("head_grads", f"{len(given)} cotangents for {len(heads)} heads")
     made: list[tuple[Node, Any]] = []
     for y, head in zip(heads, given, strict=True):
         if not isinstance(y, NDArray) or y.node is None:
@@ -226,7 +237,8 @@ def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bo
         if head is None:
             g: Any = np.ones(y.shape, y.dtype) if STATE.remote is None else np.broadcast_to(y.dtype.type(1), y.shape)
         else:
-            shape = head.shape if isinstance(head, NDArray) else np.shape(head)
+            head = _as_cotangent(head)
+            shape = head.shape
             if shape != y.shape:
                 raise problems.head_does_not_fit(shape, y.shape)
             as_array = np.asarray if STATE.remote is None else STATE.remote.head
@@ -238,6 +250,36 @@ def _heads(heads: Sequence[NDArray], head_grads: Sequence[Any] | None, graph: bo
         if not graph and y.shape == ():
             g = g[()]
         made.append((y.node, g))
+    return made
+
+
+def _paired(heads: Any, head_grads: Any) -> tuple[Sequence[NDArray], Sequence[Any] | None]:
+    """Heads and their cotangents as lists. As in MXNet, one of either may stand for a list of one, or be in one."""
+    if isinstance(heads, NDArray):
+        if isinstance(head_grads, (list, tuple)) and len(head_grads) == 1:
+            (head,) = head_grads
+            if head is None or _as_cotangent(head).shape == heads.shape:
+                return [heads], [head]
+        return [heads], None if head_grads is None else [head_grads]
+    try:
+        listed = list(heads)
+    except TypeError:
+        raise problems.never_recorded() from None
+    if len(listed) == 1 and isinstance(head_grads, (NDArray, np.ndarray)):
+        return listed, head_grads if head_grads.shape == (1, *np.shape(listed[0])) else [head_grads]  # type: ignore[return-value]
+    return listed, head_grads
+
+
+def _as_cotangent(head: Any) -> Any:
+    """A head gradient as something that has a shape. E305 for what is no number, E310 for ragged rows."""
+    if hasattr(head, "shape"):
+        return head
+    try:
+        made = np.asarray(head)
+    except ValueError:
+        raise problems.ragged("a head gradient") from None
+    if made.dtype.kind not in "biuf":
+        raise problems.not_an_array("backward", head)
     return made
 
 
@@ -273,8 +315,7 @@ def backward(
 
     head_grads: one cotangent per head, of its shape (None: ones). The graph is released unless retained.
     """
-    if isinstance(heads, NDArray):
-        heads, head_grads = [heads], [head_grads]
+    heads, head_grads = _paired(heads, head_grads)
     if any(isinstance(h, NDArray) and h.traced for h in (() if head_grads is None else head_grads)):
         raise problems.cannot_hold_traced()  # a gradient buffer is a plain array
     with _Scope(recording=False, training=train_mode):
@@ -317,10 +358,9 @@ def grad(
     """
     single = isinstance(variables, NDArray)
     wanted: Sequence[NDArray] = [variables] if isinstance(variables, NDArray) else variables
-    if isinstance(heads, NDArray):
-        heads, head_grads = [heads], None if head_grads is None else [head_grads]
+    heads, head_grads = _paired(heads, head_grads)
     for x in wanted:
-        if x.node is None:
+        if not isinstance(x, NDArray) or x.node is None:
             raise problems.never_recorded()
     given = () if head_grads is None else head_grads
     graph = create_graph or any(isinstance(x, NDArray) and x.traced for x in (*heads, *given))

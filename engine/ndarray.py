@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndgrad import problems
+from ndgrad.errors import Error
 from ndgrad.tape import STATE, General, GradReq, Node, Remote, Sink, note_write
 
 SUPPORTED = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool", "int32", "int8", "uint8", "float16")))
@@ -112,8 +113,8 @@ class NDArray:
         return op.call(*inputs)
 
     def __repr__(self) -> str:
-        size = "x".join(map(str, self.shape))
-        return f"{np.asarray(self._data)!s}\n<NDArray {size} @{self.context}>"
+        parts = ("NDArray", "x".join(map(str, self.shape)), f"@{self.context}")
+        return f"{np.asarray(self._data)!s}\n<{' '.join(filter(None, parts))}>"
 
     def __iter__(self) -> Iterator[NDArray]:
         if not self.shape:
@@ -205,7 +206,7 @@ class NDArray:
         """
         from ndgrad.autograd import backward
 
-        backward([self], [out_grad], retain_graph=retain_graph, train_mode=train_mode)
+        backward(self, out_grad, retain_graph=retain_graph, train_mode=train_mode)
 
     # Reading and writing entries
 
@@ -220,6 +221,8 @@ class NDArray:
 
         recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
         key = self._as_key(key)
+        if value is None:
+            raise problems.not_an_array("a write", value)
         made = update(self, key, value)  # checks everything before a single entry changes
         if made.traced:
             self._become(made)
@@ -423,23 +426,46 @@ def array(obj: Any, dtype: npt.DTypeLike | None = None) -> NDArray:
     """A new NDArray with a copy of `obj`'s values.
 
     Python numbers and lists become the default float (float32; see autograd.default_dtype) unless
-    they are booleans; NumPy and ndgrad arrays keep their dtype. E601 for dtypes that ndgrad does not compute with.
+    they are booleans; NumPy and ndgrad arrays keep their dtype. E601 for dtypes that ndgrad does not compute with,
+    E310 for rows that differ in length, E307 for values that the dtype does not have.
     """
     if isinstance(obj, NDArray):
         obj = plain(obj)
     if isinstance(obj, Remote):
         obj = np.asarray(obj)
-    if dtype is None and not isinstance(obj, (np.ndarray, np.generic)):
-        made = np.array(obj)
-        dtype = bool if made.dtype.kind == "b" else STATE.float_dtype
-        if made.dtype.kind not in "biuf":
-            raise problems.unsupported_dtype(made.dtype)
-    made = np.array(obj, dtype=dtype)
+    try:
+        if dtype is None and not isinstance(obj, (np.ndarray, np.generic)):
+            made = np.array(obj)
+            dtype = bool if made.dtype.kind == "b" else STATE.float_dtype
+            if made.dtype.kind not in "biuf":
+                raise problems.unsupported_dtype(made.dtype)
+        made = np.array(obj, dtype=dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _no_array(obj, dtype, error) from None
     if not made.dtype.isnative:
         made = made.astype(made.dtype.newbyteorder("="))
     if made.dtype not in SUPPORTED:
         raise problems.unsupported_dtype(made.dtype)
     return held(made)
+
+
+def _no_array(obj: Any, dtype: Any, error: Exception) -> Error:
+    """Why NumPy makes no array of `obj`."""
+    dtype_of(dtype)
+    if "inhomogeneous" in str(error) or "sequence" in str(error):
+        return problems.ragged("an array")
+    return problems.bad_argument("array", str(error).splitlines()[0])
+
+
+def dtype_of(dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+    """A dtype as NumPy's, the default float for None. E601 for what is none, or is not computed with."""
+    try:
+        found = STATE.float_dtype if dtype is None else np.dtype(dtype)
+    except TypeError:
+        raise problems.unsupported_dtype(repr(dtype)) from None
+    if found not in SUPPORTED:
+        raise problems.unsupported_dtype(found)
+    return found
 
 
 def held(data: npt.NDArray[Any]) -> NDArray:

@@ -77,6 +77,12 @@ def not_an_array(op: str, value: Any) -> ShapeError:
     return _shape_error("E305", f"`{op}` needs numbers or arrays, not {kind}")
 
 
+def ragged(what: str) -> ShapeError:
+    """E310: an array literal whose rows differ in length."""
+    cure = "every row is as long as the first; arrays of different shapes are kept in a list"
+    return _shape_error("E310", f"the entries of {what} must have the same shape", (), cure)
+
+
 def wrong_dtype(op: str, dtype: Any, help: str | None = None) -> ShapeError:
     """E306: a dtype for which the operation is not defined."""
     return _shape_error("E306", f"`{op}` is not defined for {dtype} values", (), help)

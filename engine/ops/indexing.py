@@ -21,19 +21,24 @@ BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
 
 def plain_key(key: Any) -> Any:
-    """An index with NDArrays and lists replaced by NumPy arrays."""
+    """An index with NDArrays and lists replaced by NumPy arrays, arrays of whole floats by integers. Errors: E310."""
     if isinstance(key, tuple):
         return tuple(plain_key(k) for k in key)
+    if isinstance(key, slice):
+        return slice(plain_key(key.start), plain_key(key.stop), plain_key(key.step))
     if isinstance(key, (NDArray, np.ndarray, Remote)):
         if isinstance(key, NDArray) and key.counts:
             return key
         given = key.data if isinstance(key, NDArray) else key
         data = given.device.fetch(given) if isinstance(given, Remote) else np.asarray(given)  # indices are the host's
-        if data.dtype.kind == "f" and np.array_equal(data, np.round(data)):
+        if data.dtype.kind == "f" and np.all((data == np.round(data)) & (np.abs(data) < 2.0**63)):
             data = data.astype(np.int64)  # MXNet's indices are floats
         return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
     if isinstance(key, list):
-        return np.asarray([plain_key(k) for k in key], dtype=None if key else np.int64)
+        try:
+            return np.asarray([plain_key(k) for k in key], dtype=None if key else np.int64)
+        except ValueError:
+            raise problems.ragged("an index") from None
     return key
 
 
@@ -57,12 +62,14 @@ def indexed(x: tuple[int, ...], key: Any) -> tuple[int, ...]:
     key = plain_key(key)
     try:
         return np.shape(np.broadcast_to(_NOTHING, x)[key])
-    except IndexError as error:
+    except (IndexError, ValueError, TypeError) as error:
         raise _index_error(error, x, key) from None
 
 
 def _index_error(error: Exception, shape: tuple[int, ...], key: Any) -> Exception:
     text = str(error)
+    if isinstance(error, ValueError) and "step" in text:
+        return problems.bad_index("the step of a slice is not 0", shape)
     parts = key if isinstance(key, tuple) else (key,)
     if "too many indices" in text or "invalid index to scalar" in text:
         taken = sum(1 for k in parts if k is not None and k is not Ellipsis)
@@ -103,7 +110,7 @@ def index_plain(x: Any, key: Any) -> Any:
     """x[key] over plain arrays, with an error that a user understands."""
     try:
         return x[key]
-    except IndexError as error:
+    except (IndexError, ValueError, TypeError) as error:
         raise _index_error(error, np.shape(x), key) from None
 
 
@@ -157,14 +164,14 @@ def _reading(slow: Callable[..., Any]) -> Callable[..., Any]:
     def call(x: Any, key: Any) -> Any:
         recording = state.recording
         if x.__class__ is not NDArray or recording is KEEPING:
-            return slow(x, key)
+            return slow(x, plain_key(key))
         if key.__class__ not in basic and (key.__class__ is not tuple or not basic.issuperset(map(type, key))):
-            return slow(x, key)
+            return slow(x, plain_key(key))
         p = x._node
         try:
             y = x._data[key]
-        except IndexError:
-            return slow(x, key)
+        except (IndexError, ValueError, TypeError):
+            return slow(x, plain_key(key))
         if p is None:
             return new_array(y)
         implicit = p.marked and p.implicit

@@ -13,6 +13,7 @@ import ndgrad as mx
 from ndgrad import autograd, nd
 from ndgrad.errors import Error
 from ndgrad.ndarray import NDArray
+from ndgrad.ops.indexing import plain_key
 
 
 def leaf(values: Any, req: Any = "write") -> NDArray:
@@ -301,3 +302,51 @@ def test_kinks_follow_the_convention_asked_for_and_are_reported(convention: str,
         y.backward()
     np.testing.assert_array_equal(x.grad.asnumpy(), wanted)
     assert [(k.op, k.count) for k in met] == [("abs", 1), ("maximum", 2), ("max", 1), ("clip", 2)]
+
+
+WHOLE = {
+    "positions": nd.array([0, 0, 2]),
+    "numpy": np.array([0.0, 2.0]),
+    "tuple": (np.array([0.0, 2.0]), None),
+    "list": [nd.array(0.0), nd.array(2.0)],
+    "slice": slice(nd.array(1.0), None),
+    "scalar": nd.array(1.0),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_index_of_whole_floats_is_one_of_integers_in_every_mode(name: str) -> None:
+    key, integers = WHOLE[name], plain_key(WHOLE[name])
+    values = np.array([1.0, 2.0, 3.0])
+    wanted = np.zeros(3)
+    np.add.at(wanted, integers, 1.0)
+    x = leaf(values)
+    with autograd.record():
+        slope = autograd.grad((x[key] ** 3).sum(), x, create_graph=True, retain_graph=True)
+    np.testing.assert_allclose(slope.asnumpy(), wanted * 3 * values**2)
+    slope.backward()
+    np.testing.assert_allclose(x.grad.asnumpy(), wanted * 6 * values)
+    y, dot = mx.jvp(lambda x: x[key] ** 2, (nd.array(values),), (nd.array(values),))
+    np.testing.assert_allclose((y.asnumpy(), dot.asnumpy()), (values[integers] ** 2, 2 * values[integers] ** 2))
+    with autograd.record():
+        z = x * 1
+        z[key] = z[key] * 5
+        total = z.sum()
+    total.backward()
+    np.testing.assert_allclose(x.grad.asnumpy(), np.where(wanted > 0, 5, 1))
+    batch = nd.array([[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(
+        mx.vmap(lambda x: x[key])(batch).asnumpy(), np.stack([v[integers] for v in batch.asnumpy()])
+    )
+
+
+def test_an_array_shows_its_shape_if_it_has_one() -> None:
+    assert repr(nd.array(1)) == "1.0\n<NDArray @cpu(0)>"
+    assert repr(nd.array([1])) == "[1.]\n<NDArray 1 @cpu(0)>"
+
+
+def test_dir_of_the_package_lists_what_it_offers() -> None:
+    public = [name for name in dir(mx) if not name.startswith("_")]
+    assert {"nd", "autograd", "grad", "array"} <= set(public)
+    assert not {"Any", "sys", "TYPE_CHECKING", "ModuleType", "annotations"} & set(public)
+    assert all(getattr(mx, name) is not None for name in public)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,3 +257,63 @@ def test_derivatives_keep_their_digits_where_values_saturate(f: str, points: lis
         y = getattr(nd, f)(x)
     y.backward()
     np.testing.assert_allclose(x.grad.asnumpy(), [float(exact(mpf(p))) for p in points], rtol=1e-12)
+
+
+H = nd.array([1.0, 2.0, 3.0])
+PAIRS: dict[str, tuple[bool, Any]] = {
+    "a list for one": (False, [H]),
+    "one for a list": (True, H),
+    "a list for a list": (True, [H]),
+    "one for one": (False, H),
+    "numbers": (False, [1, 2, 3]),
+    "a list of numbers": (False, [[1, 2, 3]]),
+    "an array of NumPy's": (True, H.asnumpy()),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_one_head_and_its_gradient_may_each_be_in_a_list(name: str) -> None:
+    listed, head = PAIRS[name]
+    x = leaf([1, 1, 1])
+    with autograd.record():
+        y = 2 * x
+    heads = [y] if listed else y
+    (found,) = autograd.grad(heads=heads, variables=[x], head_grads=head, retain_graph=True)
+    np.testing.assert_array_equal(found.asnumpy(), [2, 4, 6])
+    autograd.backward(heads, head)
+    np.testing.assert_array_equal(x.grad.asnumpy(), [2, 4, 6])
+
+
+def test_a_list_of_one_number_is_the_head_of_an_array_of_one_entry() -> None:
+    x = leaf([3])
+    with autograd.record():
+        y = 2 * x
+    y.backward([5.0])
+    np.testing.assert_array_equal(x.grad.asnumpy(), [10])
+
+
+@pytest.mark.parametrize(
+    ("head", "code"), [([1, 2], "E404"), ([[1, 2], [3]], "E310"), ("a", "E305"), ([H, H], "E404"), (object(), "E305")]
+)
+def test_a_head_gradient_that_does_not_fit_is_refused(head: Any, code: str) -> None:
+    x = leaf([1, 1, 1])
+    with autograd.record():
+        y = 2 * x
+    with pytest.raises(Error) as caught:
+        autograd.backward(y, head)
+    assert caught.value.code == code
+    with pytest.raises(Error) as caught:
+        autograd.backward([y, y], [H])
+    assert caught.value.code == "E307"
+
+
+def test_variables_are_marked_one_by_one_or_in_lists() -> None:
+    x, g = nd.array([1.0, 2]), nd.zeros((2,))
+    autograd.mark_variables(x, g)
+    with autograd.record():
+        y = x * x
+    y.backward()
+    np.testing.assert_array_equal(g.asnumpy(), [2, 4])
+    with pytest.raises(Error) as caught:
+        autograd.mark_variables([x], [])
+    assert caught.value.code == "E307"
