@@ -65,7 +65,13 @@ def _arrays(a: Contents, b: Contents) -> tuple[Mapping[str, Any], Mapping[str, A
         return a.result, b.result
     if a.named is not None and b.named is not None and (len(a.named) > 1 or len(b.named) > 1):
         return a.named, b.named
-    return {"": np.asarray(a.single())}, {"": np.asarray(b.single())}
+    return {"": _array(a.single())}, {"": _array(b.single())}
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    """A value as an array: plain numbers as floats."""
+    array = np.asarray(value)
+    return array if isinstance(value, np.ndarray) or array.dtype.kind == "b" else array.astype(np.float64)
 
 
 def _called(text: str, otherwise: str) -> str:

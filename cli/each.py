@@ -277,7 +277,8 @@ def _rows(value: Any, option: str) -> Iterator[Any]:
     array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else np.float64)
     if array.ndim == 0:
         raise problems.no_records(option)
-    yield from array
+    # Integers that floats do not hold stay as they are written.
+    yield from value if isinstance(value, list) and np.any(np.abs(array) >= 1 << 53) else array
 
 
 # Several processes

@@ -12,15 +12,20 @@ from ndgrad.cli.reading import decoded, json_value
 from ndgrad.errors import Source, Span
 
 
-def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any]:
-    """All lines as one array, of each object the entry `part`. E618 where they differ in shape."""
+def read(data: bytes, name: str, part: str | None = None) -> Any:
+    """All lines as one array, of each object the entry `part`. E618 where they differ in shape.
+
+    Where one holds integers that float64 may not hold, a nested list of all numbers.
+    """
     source = decoded(data, name)
     rows = [(start, record(source, start, line, part)) for start, line in _lines(source.text)]
     for start, row in rows:
-        if row.shape != rows[0][1].shape:
-            shapes = f"lines of different shapes ({row.shape} here, {rows[0][1].shape} on the first)"
+        if np.shape(row) != np.shape(rows[0][1]):
+            shapes = f"lines of different shapes ({np.shape(row)} here, {np.shape(rows[0][1])} on the first)"
             end = source.text.find("\n", start)
             raise problems.no_array_in_json(name, shapes, Span(source, start, len(source.text) if end < 0 else end))
+    if not all(isinstance(row, np.ndarray) for _, row in rows):
+        return [row.tolist() if isinstance(row, np.ndarray) else row for _, row in rows]
     return np.stack([row for _, row in rows])
 
 
@@ -33,6 +38,6 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def record(source: Source, start: int, line: str, part: str | None) -> Any:
-    """The array on one line, which stands at `start` in the source."""
+    """The value on one line, which stands at `start` in the source, as `json_value.value_of` gives it."""
     found = json_value.parsed(source, line, start)
-    return json_value.array_of(found, source.name, part, Span(source, start, start + len(line)))
+    return json_value.value_of(found, source.name, part, Span(source, start, start + len(line)))

@@ -13,6 +13,7 @@ from ndgrad.cli.reading import decoded
 from ndgrad.cli.reading.arrays import chosen
 from ndgrad.errors import Source, Span
 
+_EXACT = 1 << 53  # below it float64 holds every integer
 _WORDS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\],]|[^\s\[\],"]+')
 
@@ -20,11 +21,13 @@ _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\],]|[^\s\[\],"]+')
 def read(data: bytes, name: str, part: str | None = None) -> Any:
     """The value as an array, float64 unless a result says otherwise; E618 where there is none.
 
+    Where it holds integers that float64 may not hold, it is a number or a nested list as it is written.
+
     Of a result, its gradient where it has exactly one, else its value; of a minimum, the input that was moved; of any
     object the entry `part`, which of a result is a gradient or an output. nan and the infinities may be strings.
     """
     source = decoded(data, name)
-    return array_of(parsed(source, source.text, 0), name, part, Span(source, 0, len(source.text)))
+    return value_of(parsed(source, source.text, 0), name, part, Span(source, 0, len(source.text)))
 
 
 def parsed(source: Source, text: str, start: int) -> Any:
@@ -41,6 +44,21 @@ def parsed(source: Source, text: str, start: int) -> Any:
 
 def array_of(found: Any, name: str, part: str | None, span: Span) -> Any:
     """The array that a parsed value stands for; span: where it is written."""
+    return _made(found, name, part, span)[0]
+
+
+def value_of(found: Any, name: str, part: str | None, span: Span) -> Any:
+    """The same, but numbers as they are written where there are integers that float64 may not hold."""
+    array, written = _made(found, name, part, span)
+    if array.dtype != np.float64 or not np.any(np.abs(array) >= _EXACT):
+        return array
+    entries = np.array(written, dtype=object)
+    plain = all(entry.__class__ in (int, float) for entry in entries.flat)
+    return written if plain and any(entry.__class__ is int for entry in entries.flat) else array
+
+
+def _made(found: Any, name: str, part: str | None, span: Span) -> tuple[Any, Any]:
+    """The array, and the number or nested list that it is made of."""
     dtype = None
     whole = found
     if isinstance(found, dict):
@@ -60,7 +78,7 @@ def array_of(found: Any, name: str, part: str | None, span: Span) -> Any:
         place = _place(span, path) if found is whole else None
         where = "".join(f"[{i}]" for i in path)
         raise problems.no_array_in_json(name, f"rows that differ in length ({where} {said})", place) from None
-    return made.astype(dtype or (bool if made.dtype.kind == "b" else np.float64))
+    return made.astype(dtype or (bool if made.dtype.kind == "b" else np.float64)), found
 
 
 def _of_object(found: dict[str, Any], name: str, part: str | None) -> tuple[Any, Any]:

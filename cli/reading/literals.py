@@ -9,7 +9,12 @@ from ndgrad.cli import problems
 from ndgrad.errors import Span
 
 DEEPEST = 32
-_NUMBER = re.compile(r"[+-]?(?:(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)(?![\w.])", re.IGNORECASE)
+SURE = 1 << 24  # up to here every float holds every integer
+DIGITS = 400  # more than any float has before its point
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)(?![\w.])", re.IGNORECASE
+)
+_INTEGER = re.compile(r"[+-]?[\d_]+")
 _WORDS = {"True": True, "False": False, "true": True, "false": False}
 _PIECE = re.compile(r"\s+|[\[\],]|[^\s\[\],]+")
 
@@ -52,7 +57,7 @@ def read(span: Span) -> Any:
             inner.append(_WORDS[text])
             after_value = True
         elif _NUMBER.fullmatch(text):
-            inner.append(float(text))
+            inner.append(number(text))
             after_value = True
         else:
             raise problems.bad_literal(here, "this is no number")
@@ -62,6 +67,14 @@ def read(span: Span) -> Any:
     if not top:
         raise problems.bad_literal(span, "nothing is written here")
     return top[0]
+
+
+def number(text: str) -> int | float:
+    """The float that `text` is; an integer, where floats of any size may not hold it and an input may want one."""
+    found = float(text)
+    if not SURE < abs(found) < float("inf") or not _INTEGER.fullmatch(text):
+        return found
+    return int(text) if len(text) < DIGITS else found
 
 
 def _check_rows(entries: list[Any], span: Span) -> None:

@@ -15,14 +15,18 @@ import numpy as np
 
 from ndgrad.cli import problems
 from ndgrad.cli.reading import decoded
+from ndgrad.cli.reading.literals import number
 from ndgrad.errors import Source, Span
 
 DELIMITERS = "\t;|,"
 LOOKED_AT = 10  # lines, for the delimiter
+EXACT = 1 << 53  # below it float64 holds every integer
 
 
-def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any]:
+def read(data: bytes, name: str, part: str | None = None) -> Any:
     """The whole table, or the column `part` (a name of the header, or a number from 0).
+
+    An array of float64; with integers that it may not hold, nested lists of numbers instead.
 
     A table of one column is a vector, unless its heading is that of a matrix, `NAME[0]`. Without a header
     one row is a vector too, and one number is a scalar.
@@ -45,6 +49,12 @@ def read(data: bytes, name: str, part: str | None = None) -> np.ndarray[Any, Any
     if part is not None and chosen is None:
         raise problems.no_column(name, part, header)
     table = _numbers(source, lines, body, delimiter, len(first), chosen, header)
+    made = _shaped(table, chosen, header)
+    return made.tolist() if made.dtype == object else made
+
+
+def _shaped(table: np.ndarray[Any, Any], chosen: int | None, header: list[str]) -> np.ndarray[Any, Any]:
+    """A table as the matrix, vector or scalar that it stands for."""
     if chosen is not None or (table.shape[1] == 1 and not (header and header[0].endswith("[0]"))):
         table = table[:, 0]
         return table.reshape(()) if chosen is None and not header and table.size == 1 else table
@@ -60,13 +70,15 @@ def _numbers(
     chosen: int | None,
     header: list[str],
 ) -> np.ndarray[Any, Any]:
-    """The cells of `body` as float64, rows by columns."""
+    """The cells of `body` as float64, rows by columns; as Python numbers where there are large integers."""
     quoted = delimiter is not None and any('"' in line for line in body)
     if not quoted and all(map(_has_cells(delimiter, width), body)):
         try:
-            return np.loadtxt(
+            found = np.loadtxt(
                 body, np.float64, None, delimiter, ndmin=2, usecols=chosen if chosen is None else (chosen,)
             )
+            if not np.any((np.abs(found) >= EXACT) & np.isfinite(found)):
+                return found
         except ValueError:
             pass  # found again below, with the cell's place
     rows = []
@@ -83,9 +95,10 @@ def _numbers(
                 start = at + _cell_start(line, delimiter, column)
                 shown = header[column] if header else str(column)
                 raise problems.not_a_number(Span(source, start, start + len(cells[column])), f"`{shown}`")
-            row.append(float(cells[column]))
+            row.append(number(cells[column]))
         rows.append(row)
-    return np.array(rows, np.float64)
+    whole = any(isinstance(cell, int) and abs(cell) >= EXACT for row in rows for cell in row)
+    return np.array(rows, object if whole else np.float64)
 
 
 def _has_cells(delimiter: str | None, width: int) -> Callable[[str], bool]:

@@ -18,23 +18,11 @@ import numpy as np
 import pytest
 
 from ndgrad.cli import progress
-from ndgrad.cli.main import status
 
 ROOT = Path(__file__).parent.parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Shell = Callable[..., subprocess.CompletedProcess[bytes]]
 Said = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def said(capfd: pytest.CaptureFixture[str]) -> Said:
-    """Runs a command line in this process: exit code, standard output, standard error."""
-
-    def run(*line: str) -> tuple[int, str, str]:
-        code = status(list(line))
-        return code, *capfd.readouterr()
-
-    return run
 
 
 def result(said: tuple[int, str, str]) -> dict[str, Any]:
