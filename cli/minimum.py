@@ -104,7 +104,7 @@ def write(found: Minimum, program: str, format: Format, place: Place, precision:
     else:
         from importlib import import_module
 
-        from ndgrad.lang.running import Result
+        from ndgrad.lang.result import Result
 
         arrays = Result({}, found.optimum, found.of, [], found.seconds, [], None, _no_derivation)
         report = Report(arrays, program, precision)

@@ -46,7 +46,8 @@ def _text(e: Expression) -> tuple[str, int]:
         case Identity():
             return "I", ATOM
         case Transposed(of=of):
-            return _within(of, ATOM) + "ᵀ", ATOM
+            inside = _within(of, ATOM)
+            return (f"({inside})ᵀ" if inside.startswith("∂") else f"{inside}ᵀ"), ATOM
         case Inverse(of=Transposed(of=of)):
             return _within(of, ATOM) + "⁻ᵀ", ATOM
         case Inverse(of=of):
@@ -128,7 +129,10 @@ def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], b
         factors = tuple(part for f in factors for part in _column_times_row(f))
     chain = " @ ".join(_within(f, PRODUCT + (i > 0)) for i, f in enumerate(factors))
     said = "·".join([*above, *([chain] if chain else [])]) or "1"
-    if below:
+    if below and len(factors) > 1 and isinstance(factors[-1], Ones):  # X @ 1/3 would be taken for a third
+        before = ("·".join(above) or "1") + "/" + (below[0] if len(below) == 1 else f"({'·'.join(below)})")
+        said = f"{before}·{chain}"
+    elif below:
         said += "/" + (below[0] if len(below) == 1 else f"({'·'.join(below)})")
     if alone and not below:
         return (
@@ -152,4 +156,5 @@ def _powered(base: Expression, power: Fraction, strength: int) -> str:
     if power == Fraction(1, 2):
         return f"√{_within(base, ATOM)}"
     shown = superscript(int(power)) if power.denominator == 1 else f"^({power})"
-    return _within(base, ATOM) + shown
+    inside = _within(base, ATOM)
+    return (f"({inside})" if inside.endswith(("ᵀ", "¹")) else inside) + shown

@@ -17,6 +17,7 @@ import numpy as np
 from ndgrad.lang.derivation_data import Binding
 from ndgrad.lang.notation import Name, Term, is_name, name_of, parts_of
 from ndgrad.lang.recorded import Terms
+from ndgrad.lang.values import NUMBERS
 from ndgrad.tape import Lean, Node
 
 _id, _op, _form = attrgetter("id"), attrgetter("op"), attrgetter("form")
@@ -28,6 +29,15 @@ AT_ONCE = 300  # rounds: what they hold stays in the processor's cache from one 
 
 def alike(terms: Terms, tops: Sequence[Node]) -> bool:
     """Whether the steps that several rounds have in the same place are alike."""
+    while True:
+        counted = len(terms.by_name)
+        if _alike(terms, tops):
+            return True
+        if len(terms.by_name) == counted:
+            return False  # else a number was found to change that did not in the rounds before
+
+
+def _alike(terms: Terms, tops: Sequence[Node]) -> bool:
     before: list[int] | None = None
     for first in range(0, len(tops) - 1, AT_ONCE):
         found = columns(terms, tops[first : first + AT_ONCE + 1])  # one round of the next stretch ties it to this
@@ -74,7 +84,7 @@ def columns(terms: Terms, tops: Sequence[Node]) -> list[Sequence[Name | Binding]
         for place, parents in enumerate(operands):
             below = _distinct(parents)
             if not any(below):
-                found = _constants(terms, [kept[1][place] for node in nodes if (kept := node.kept)])
+                found = _constants(terms, nodes, place)
                 if found is None:
                     return None
                 made += found
@@ -98,12 +108,30 @@ def _distinct(values: Sequence[Any]) -> Sequence[Any]:
     return values[:1] if first is values[-1] and all(map(is_, values, repeat(first))) else values
 
 
-def _constants(terms: Terms, values: Sequence[Any]) -> list[Sequence[Name | Binding]] | None:
-    """The names in what has no derivative, column by column; None where the numbers in it are not the same."""
-    values = _distinct(values)
+def _constants(terms: Terms, nodes: Sequence[Node], place: int) -> list[Sequence[Name | Binding]] | None:
+    """The names in operands that have no derivative, column by column; None where the numbers in them are not the
+    same."""
+    every = [kept[1][place] for node in nodes if (kept := node.kept)]
+    values = _distinct(every)
     names = [name for value in values if (name := terms.constants.get(id(value))) is not None]
     if len(names) == len(values):
         return [names]
+    by_name = (id(nodes[0].span), place) in terms.by_name
+    found = None if by_name or (_are_numbers(values) and not _one(values)) else _parts(terms, values)
+    if found is None and terms.counted is not None:
+        read = terms.counted.read(nodes, place, every)
+        if read is not None:
+            terms.by_name.add((id(nodes[0].span), place))
+            return list(read[1])
+    return found
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return NUMBERS.issuperset(map(type, values))
+
+
+def _parts(terms: Terms, values: Sequence[Any]) -> list[Sequence[Name | Binding]] | None:
+    """The names in what is written for values; None where that differs otherwise."""
     rows = [list(parts_of(terms.constant(value))) for value in values]
     if len({len(row) for row in rows}) > 1:
         return None

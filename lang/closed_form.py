@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.lang.notation import ATOM, Term, is_name, superscript
+from ndgrad.lang.notation import ATOM, Term, is_name, parts_of, superscript
 from ndgrad.sweep import nodes_below
 from ndgrad.tape import Node
 
@@ -190,8 +190,22 @@ def turned(share: Term) -> str:
     try:
         form = reader.read(share)
     except Unwritten:
-        return f"({share})ᵀ"
-    return text(transposed(form)) if _holds(form, reader.values, share.value) else f"({share})ᵀ"
+        return _turned_as_written(share)
+    held = _holds(form, reader.values, share.value)
+    return text(transposed(form)) if held else _turned_as_written(share)
+
+
+def _turned_as_written(share: Term) -> str:
+    """A share as it is, transposed as a whole, with the adjoints in it turned back."""
+    import re
+
+    names = {
+        part.name for part in parts_of(share) if isinstance(part, Term) and part.name.startswith("∂") and part.ndim
+    }
+    said = str(share)
+    for name in names:
+        said = re.sub(rf"{re.escape(name)}(?![\w₀-₉])", f"({name})ᵀ", said)
+    return f"({said})ᵀ"
 
 
 def _holds(form: Expression, values: dict[Expression, Any], wanted: Any) -> bool:

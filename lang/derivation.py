@@ -6,6 +6,7 @@ and its derivative comes from the operations' own rules, run over terms (`ndgrad
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
@@ -30,15 +31,22 @@ from ndgrad.lang.notation import (
     parenthesised,
     ratio,
     superscript,
+    term_of,
 )
 from ndgrad.lang.recorded import Terms, written
 from ndgrad.lang.rules import Factors, indexed, multiplied, renamed
+from ndgrad.lang.syntax import Body
+from ndgrad.lang.values import NUMBERS
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import Uncollected, sweep
 from ndgrad.tape import Node, Origin
 
 Layout = Literal["denominator", "numerator"]
+ALONE = "the local derivative above"
 MULTIPLIED = "the local derivatives above, multiplied"
+ADDED = "the local derivatives above, multiplied along every way and added"
+IN_WORDS = (ALONE, MULTIPLIED, ADDED)  # what the chain rule says where the formula would be too long
+_ONES = re.compile(r"(?:^|[ (·])1ᵀ? @|@ \(?1(?![.\d·/ₖ₀-₉])")  # multiplied as a matrix, by which it is no number
 LONGEST_CHAIN = 400  # characters of a chain-rule line that a person still reads
 
 
@@ -58,6 +66,7 @@ def derive(
     opened: int | None = None,
     unroll: bool = False,
     layout: Layout = "denominator",
+    body: Body | None = None,
 ) -> Derivation:
     """The derivation of d(of)/d(wrt) from a run recorded under keep_values().
 
@@ -67,6 +76,7 @@ def derive(
     origins: how values came about that no derivative goes through, by the id of their data.
     adjoints: those known already, by the id of the node.
     opened: the round of every loop to show, beside the first and the last; unroll: show all rounds.
+    body: what the program says, for plain numbers in it.
     layout: "denominator", where a derivative by x has the shape of x, or "numerator", where it is transposed.
     """
     assert variable.node is not None
@@ -74,7 +84,9 @@ def derive(
     if output.node is None:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     with Uncollected():
-        story = _Story(bindings, origins, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout)
+        story = _Story(
+            bindings, origins, variable.node, wrt, output.node, of, np.asarray(head), opened, unroll, layout, body
+        )
     of = story.of
     if not story.steps:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
@@ -82,11 +94,14 @@ def derive(
     backward = story.backward(np.asarray(head, dtype=output.dtype), adjoints or {})
     chain = story.chain(backward)
     closed = story.closed_form()
+    closed = None if closed is None else story.turned(closed)
     forms = story.matrix_forms() if closed is None else ()
     if closed is not None and path and not story.headed:
         forms = _ratio_of(closed, of, output, wrt, variable)
-    if forms and chain.endswith(MULTIPLIED):
-        chain = chain.removesuffix(MULTIPLIED) + forms[0]
+    if chain.endswith(IN_WORDS) or _ONES.search(chain):
+        left = chain.partition(" = ")[0]
+        note = "" if chain.endswith(IN_WORDS) else "   (1 is all ones)"
+        chain = f"{left} = {forms[0]}" if forms else chain + note
     along = numeric = None
     if probe is not None:
         # Every entry moves in proportion to its size: parameters may differ by many orders of magnitude.
@@ -111,7 +126,7 @@ def derive(
         result=story.laid_out(result),
         along=along,
         numeric=numeric,
-        size=float(np.abs(np.vdot(head, plain(output)))),
+        size=float(np.vdot(np.abs(head), np.abs(plain(output)))),
         longest=max((loop.before + loop.count for loop in story.loops), default=0),
     )
 
@@ -156,12 +171,12 @@ class _Story(Terms):
         opened: int | None,
         unroll: bool,
         layout: Layout,
+        body: Body | None,
     ) -> None:
-        super().__init__(bindings, origins, variable, wrt, output, of)
+        super().__init__(bindings, origins, variable, wrt, output, of, body)
         if of != self.name(output) and any(self.name(node) == of for node in self.steps):
             self.of = of = self.name(output)  # b₃₀ by b, where the last value has the name of the first
         self.layout = layout
-        self.given = bindings
         self.headed = bool(np.any(head != 1))
         ones = Term(np.ones(output.shape), number=1)
         self.head = Term(np.array(head), name="head") if self.headed else ones
@@ -251,12 +266,21 @@ class _Story(Terms):
         node = self.steps[middle]
         places = columns(self, self.steps[middle : middle + 2])
         names = None if places is None else indexed([[Name(x.name, x.number) for x in column] for column in places])
-        shares = self.shares(node, np.ones(node.shape))
+        with self.counting_numbers():
+            shares = self.shares(node, np.ones(node.shape))
         if names is None or any(factor is None for _, _, factor in shares):
             return ()
         own = names[self.name(node)]
         made = ((ratio("∂", own, names[self.name(parent)]), str(factor)) for parent, _, factor in shares)
         return tuple(f"{left} = {renamed(factor, names)}" for left, factor in made)
+
+    def only_way(self, top: Node, to: Node) -> bool:
+        """Whether a value's adjoint comes through this step alone: nothing else that the output depends on uses it, or
+        what the step makes of it."""
+        inner = {node.id for node in self.between(top)}
+        within = (inner & self.useful) - {top.id} | {to.id}
+        users = (node for node in self.order if node.id in self.useful and node.id not in inner)
+        return not any(parent is not None and parent.id in within for node in users for parent in node.parents)
 
     def back(self, node: Node, adjoints: dict[int, Any]) -> list[BackwardStep]:
         """The steps from one value to those it was made of."""
@@ -265,17 +289,19 @@ class _Story(Terms):
         for parent, share, factor in self.shares(node, g):
             leaving = np.asarray(share.value, dtype=parent.dtype)
             whole = adjoints.get(parent.id, leaving)
+            turns = factor is None or (self.layout == "numerator" and factor.ndim == 2)
+            differ = not np.allclose(leaving, whole, rtol=1e-6, atol=0, equal_nan=True)
             made.append(
                 BackwardStep(
                     self.name(node),
                     self.name(parent),
-                    self.written(share) if factor is None else str(factor),
+                    self.written(share if factor is None else factor) if turns else str(factor),
                     factor is not None,
                     None if factor is None else self.laid_out(factor.value),
                     self.laid_out(g),
                     self.laid_out(leaving),
                     self.span_of(node),
-                    shared=not np.allclose(leaving, whole, rtol=1e-6, atol=0, equal_nan=True),
+                    shared=differ and not self.only_way(node, parent),  # sums that cancel differ by rounding
                 )
             )
         return made
@@ -286,6 +312,10 @@ class _Story(Terms):
         if self.layout == "denominator" or array.ndim == 0 or array.ndim > 2:
             return array
         return array[None, :] if array.ndim == 1 else array.T
+
+    def turned(self, said: str) -> str:
+        """What is written for a derivative by a matrix, entry by entry, as the layout has it."""
+        return said if self.layout == "denominator" or len(self.variable.shape) != 2 else f"{bracketed(said)}ᵀ"
 
     def written(self, share: Term) -> str:
         """A share of an adjoint, with the adjoint in it, as the layout has it."""
@@ -311,16 +341,17 @@ class _Story(Terms):
         if self.output is self.variable:
             return f"{left} = 1"
         if not self.whole:
-            return f"{left} = {self.long_product(backward) or MULTIPLIED}"
+            return f"{left} = {self.long_product(backward) or in_words(backward)}"
         if self.layout == "numerator":
-            return f"{left} = {self.product() or MULTIPLIED}"
+            product = self.product()
+            return f"{left} = {self.turned(product) if product else in_words(backward)}"
         nested = self.nested()
         right = self.product() or (" " * (LONGEST_CHAIN + 1) if nested is None else str(in_full(nested)))
         from ndgrad.lang.closed_form import unreadable
 
         if len(right) <= LONGEST_CHAIN and not unreadable(right):
             return f"{left} = {right}"
-        return f"{left} = {MULTIPLIED}"
+        return f"{left} = {in_words(backward)}"
 
     def product(self) -> str:
         """The factors of each path joined by ' · ', paths by ' + '; "" where a step is no factor, or paths are many."""
@@ -368,9 +399,16 @@ class _Story(Terms):
             parts.append((power, step if single else None))
         if by != self.name(self.variable):
             return ""
-        notes = dict.fromkeys(note for part, _ in parts if isinstance(part, Factors) for note in part.notes())
+        products = [part for part, _ in parts if isinstance(part, Factors)]
+        notes = dict.fromkeys(note for part in products for note in (*part.notes(), *self.first_numbers(part)))
         said = " · ".join(text for part, _ in parts if (text := str(part)) != "1") or "1"
         return f"{said}   ({', '.join(notes)})" if notes else said
+
+    def first_numbers(self, product: Factors) -> list[str]:
+        """What the plain numbers in a product are in its first round: `i₁ is 2`."""
+        slots = product.slots(product.first)
+        found = {Name(b.name, b.number): b.value for b in self.given if b.value.__class__ in NUMBERS} if slots else {}
+        return [f"{slot} is {term_of(found[slot])}" for slot in slots if slot in found]
 
     def nested(self) -> Term | None:
         """The reverse sweep as one expression, also for steps that are no plain factors (sums, products of matrices).
@@ -408,6 +446,14 @@ class _Story(Terms):
         steps = [(self.name(n), self.term(n, n)) for n in self.steps if n.op is not None]
         moving = frozenset(self.name(n) for n in self.steps if n.id in self.useful)
         return matrix_forms(nested, steps, moving, transposing=self.layout == "numerator")
+
+
+def in_words(backward: Sequence[BackwardStep | Gap]) -> str:
+    """The chain rule where its formula would be too long."""
+    if len(backward) == 1:
+        return ALONE
+    several = any(len(part.rules) > 1 if isinstance(part, Gap) else part.shared for part in backward)
+    return ADDED if several else MULTIPLIED
 
 
 def _written_product(factors: list[Term]) -> str:

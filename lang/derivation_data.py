@@ -70,7 +70,7 @@ class Derivation(Frozen):
     result       the gradient; in numerator layout vectors are rows, matrices transposed
     along        its product with a direction, and numeric the same by central differences
     longest      how many rounds the longest loop has of those that are shown in part, 0 where there is none
-    size         how large ⟨head, of⟩ is: what the rounding of a difference is measured by
+    size         how large the terms of ⟨head, of⟩ are: what the rounding of a difference is measured by
     """
 
     of: str

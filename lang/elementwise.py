@@ -1,4 +1,8 @@
-"""Which products of a formula are elementwise: `·` between two arrays becomes `⊙`, where their axes are known."""
+"""Which products and powers of a formula are elementwise, where the axes of names are known.
+
+`·` between two arrays becomes `⊙`, a power of a matrix one with `⊙`: beside products of matrices that are written
+without a sign, X² would be taken for X X.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +58,16 @@ class _Marking:
             return made, self.axes.get(name)
         if tree.kind == "operation":
             return self.operation(made, found)
+        if tree.kind == "sup" and (found[0] or 0) > 1 and _is_power(tree.parts[1]):
+            return Tree("entrywise", made.parts), found[0]
         return made, self.count(made, found)
 
     def operation(self, tree: Tree, found: list[int | None]) -> tuple[Tree, int | None]:
         sign, left, right = tree.parts
         a, b = found
         if sign == "@":
+            if isinstance(left, Tree) and left.kind == "operation" and left.parts[0] == "⊙":
+                tree = Tree("operation", ("@", Tree("fence", ("(", left, ")")), right))
             if a is None or b is None:
                 return tree, None
             return tree, max(a + b - 2, 0) if min(a, b) == 1 else max(a, b)
@@ -116,6 +124,11 @@ class _Marking:
         operation = lookup(said)
         keeps = said in ("where", "sech", "σ", "ψ", "Φ") or (operation is not None and operation.elementwise)
         return _largest(found[1 : 1 + len(arguments) - len(options)]) if keeps else None
+
+
+def _is_power(above: object) -> bool:
+    """Whether what is raised is an exponent, not a transpose, an inverse or a prime."""
+    return isinstance(above, Tree) or (str(above).lstrip("-").isdigit() and above != "-1")
 
 
 def _grouped(tree: Tree) -> Tree:

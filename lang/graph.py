@@ -15,8 +15,8 @@ from ndgrad.apply import OUTPUT
 from ndgrad.frozen import Frozen
 from ndgrad.lang.folding import Gap, repeats, shown
 from ndgrad.lang.notation import Name, Term, applied, name_of, output_name, subscripted
-from ndgrad.lang.recorded import Terms
-from ndgrad.lang.running import Recorded, Result
+from ndgrad.lang.recorded import Terms, free_letter
+from ndgrad.lang.result import Recorded, Result
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import nodes_below, sweep
 from ndgrad.tape import Node
@@ -126,7 +126,7 @@ class _Named(Terms):
                 self.names.setdefault(value.node.id, name_of(name))
                 if all(name != known.rstrip("₀₁₂₃₄₅₆₇₈₉") for known in self.all.get(value.node.id, [])):
                     self.also(value, name)
-        letter = next(x for x in "tvuqhm" if x not in {binding.name for binding in result.trace} or x == "m")
+        letter = free_letter(result.trace)
         number = 0
         for node in nodes:
             if node.id not in self.names:

@@ -11,7 +11,8 @@ from ndgrad.errors import Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang.derivation_data import Binding
 from ndgrad.lang.interpreter import Compiler
-from ndgrad.lang.running import Asked, Head, Run
+from ndgrad.lang.result import Asked
+from ndgrad.lang.running import Head, Run
 from ndgrad.lang.scopes import Scope
 from ndgrad.lang.state import State
 from ndgrad.lang.values import Run as Closure

@@ -258,7 +258,7 @@ def noted(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ..
     return simpler if simpler is not None else Term(value, op=REGISTRY[name], args=terms, statics=statics)
 
 
-def _valued(term: Term, value: Any) -> Term:
+def valued(term: Term, value: Any) -> Term:
     """`term` as it is written, standing for `value` (which may be it, broadcast)."""
     natural = term.value if term.natural is None else term.natural
     return Term(value, term.name, term.op, term.args, term.statics, term.number, natural)
@@ -283,9 +283,9 @@ def reshaped(term: Term, value: Any) -> Term | None:
         return _number(term.number, value)
     said = written_shape(term)
     if shape[len(shape) - len(said) :] == said and all(n == 1 for n in shape[: len(shape) - len(said)]):
-        return _valued(term, value)
+        return valued(term, value)
     if said == ():  # the same number in every entry
-        return _valued(term, value)
+        return valued(term, value)
     if not _same_but_for_ones(said, shape):
         return None
     if _is(term, "sum") and term.statics[-1] is True:
@@ -397,7 +397,7 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     """A shorter way to write it, if one is plain to see."""
     numbers = [t.number for t in terms]
     if name in _UNWRITTEN and terms:
-        return _valued(terms[0], value)
+        return valued(terms[0], value)
     if name == "sum" and _is(terms[0], "negative"):
         inside = Term(-value, op=REGISTRY["sum"], args=terms[0].args, statics=statics)
         return noted("negative", (inside,), value)
@@ -413,13 +413,13 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name in ("sum", "scatter", "scattered") and numbers[0] == 0:
         return _number(0, value)
     if name == "transpose" and _is(terms[0], "transpose") and _undoes(statics, terms[0]):
-        return _valued(terms[0].args[0], value)
+        return valued(terms[0].args[0], value)
     if name == "negative":
         if numbers[0] is not None:
             return _number(-numbers[0], value)
         inner = terms[0]
         if _is(inner, "negative"):
-            return _valued(inner.args[0], value)
+            return valued(inner.args[0], value)
         if _is(inner, "multiply") and inner.args[0].number is not None:
             return noted("multiply", (_number(-inner.args[0].number, value), inner.args[1]), value)
         if _is(inner, "divide") and text_of(inner)[0].startswith("-"):
@@ -433,9 +433,9 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name == "sum" and _is(terms[0], "multiply") and statics[0] in (-1, 1) and is_one_hot(terms[0].args[1]):
         return _number(terms[0].args[0].number, value) if terms[0].args[0].number is not None else None
     if name == "transpose" and _is_identity(terms[0]):
-        return _valued(terms[0], value)
+        return valued(terms[0], value)
     if name == "matmul" and (_is_identity(terms[0]) or _is_identity(terms[1])):
-        return _valued(terms[1 if _is_identity(terms[0]) else 0], value)
+        return valued(terms[1 if _is_identity(terms[0]) else 0], value)
     if name == "sum" and _is(terms[0], "index") and _is_diagonal(terms[0]):
         return _trace(terms[0].args[0], value)
     if name == "logical_not":
@@ -443,9 +443,9 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name == "indicator" and numbers[0] is not None:
         return _number(float(bool(numbers[0])), value)
     if name == "where" and _only_guards(terms, value):
-        return _valued(terms[1], value)
+        return valued(terms[1], value)
     if name == "where" and _is(terms[0], "equal") and terms[0].args[1].number == 0 and not np.any(terms[0].value):
-        return _valued(terms[2], value)  # x/‖x‖ for x that is not 0
+        return valued(terms[2], value)  # x/‖x‖ for x that is not 0
     if name == "share":
         return _larger(terms[0], terms[1], value)
     if len(terms) != 2 or name not in ("add", "subtract", "multiply", "divide", "power"):
@@ -458,9 +458,9 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _simpler_product(a, b, m, n, value)
     if name == "add":
         if m == 0:
-            return _valued(b, value)
+            return valued(b, value)
         if n == 0:
-            return _valued(a, value)
+            return valued(a, value)
         counted = _counted(a, b, value)
         if counted is not None:
             return counted
@@ -468,16 +468,16 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
             return noted("add", (b, a), value)  # numbers come last
         if n is not None and _is(a, "add") and a.args[1].number is not None:
             return noted(
-                "add", (_valued(a.args[0], value - (n + a.args[1].number)), _number(a.args[1].number + n, value)), value
+                "add", (valued(a.args[0], value - (n + a.args[1].number)), _number(a.args[1].number + n, value)), value
             )
         if _is(b, "negative"):
             return noted("subtract", (a, b.args[0]), value)
         if _multiple(a)[0] < 0 < _multiple(b)[0] and (n is None or n > 0):
             return Term(value, op=REGISTRY["add"], args=(b, a))  # 1 - a rather than -a + 1
     if name == "subtract" and n == 0:
-        return _valued(a, value)
+        return valued(a, value)
     if name in ("divide", "power") and n == 1:
-        return _valued(a, value)
+        return valued(a, value)
     if name == "divide" and m is not None and _is(b, "multiply") and b.args[0].number:
         c = b.args[0].number
         below = _inside(b, 1)
@@ -507,7 +507,7 @@ def _denied(condition: Term, value: Any) -> Term | None:
     if condition.number is not None:
         return _number(not condition.number, value)
     if _is(condition, "logical_not"):
-        return _valued(condition.args[0], value)
+        return valued(condition.args[0], value)
     opposite = _OPPOSITES.get(condition.op.name) if condition.op is not None else None
     if opposite is None:
         return None
@@ -525,7 +525,7 @@ def _larger(a: Term, b: Term, value: Any) -> Term | None:
         sign = "less"  # of -a and -b, for the minimum
         a, b = (noted("negative", (t,), -np.asarray(t.value)) for t in (a, b))
     condition = Term(np.asarray(value) != 0, op=REGISTRY[sign], args=(a, b))
-    return _valued(made("indicator", condition), value)
+    return valued(made("indicator", condition), value)
 
 
 def _only_guards(terms: tuple[Term, ...], value: Any) -> bool:
@@ -546,7 +546,7 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
     if m == 0:
         return _number(0, value)
     if m == 1:
-        return _valued(b, value)
+        return valued(b, value)
     if m == -1:
         return noted("negative", (b,), value)
     if m is not None and _is(b, "divide"):
@@ -679,7 +679,7 @@ def _inside(term: Term, place: int) -> Term:
     inner: Term = term.args[place]
     if inner.shape == term.shape or np.size(inner.value) != np.size(term.value):
         return inner
-    return _valued(inner, np.reshape(inner.value, term.shape))
+    return valued(inner, np.reshape(inner.value, term.shape))
 
 
 def _is(term: Term, name: str) -> bool:
@@ -707,6 +707,7 @@ def text_of(term: Term) -> tuple[str, int]:
     op = term.op
     if op.name == "power" and term.args[1].number is not None and float(term.args[1].number).is_integer():
         base = parenthesised(term.args[0], op.precedence + 1)
+        base = f"({base})" if base.endswith(("ᵀ", "¹")) else base  # (Hᵀ)²
         return base + superscript(int(term.args[1].number)), op.precedence
     outer = _column_and_row(term)
     if outer is not None:
@@ -737,7 +738,8 @@ def text_of(term: Term) -> tuple[str, int]:
         axis = "" if term.statics[-2] is None else f", axis={statics['axis']}"
         return f"norm({text_of(in_full(term.args[0]))[0]}{order}{axis}{kept})", ATOM
     if op.name == "transpose" and is_column(term.args[0]):
-        return parenthesised(term.args[0].args[0], ATOM) + "ᵀ", ATOM  # a vector with ᵀ is a row
+        inside = parenthesised(term.args[0].args[0], ATOM)
+        return (f"({inside})ᵀ" if inside.startswith("∂") else f"{inside}ᵀ"), ATOM  # a vector with ᵀ is a row
     binds = op.precedence
     usual = f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})"
     written = op.written or usual
@@ -774,7 +776,9 @@ def text_of(term: Term) -> tuple[str, int]:
         inside = parenthesised(term.args[0], 60)
         return (f"-({inside})" if inside.startswith("-") else f"-{inside}"), 60
     if op.name == "transpose":
-        return (parenthesised(term.args[0], ATOM) + "ᵀ").replace("⁻¹ᵀ", "⁻ᵀ"), ATOM
+        inside = parenthesised(term.args[0], ATOM)
+        inside = f"({inside})" if inside.startswith("∂") else inside  # (∂L/∂A)ᵀ
+        return (inside + "ᵀ").replace("⁻¹ᵀ", "⁻ᵀ"), ATOM
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics).replace("ᵀ⁻¹", "⁻ᵀ"), binds
@@ -906,7 +910,7 @@ def applied(
     derived: whether a rule of a derivative made it, not the program; such terms are written as short as can be.
     """
     if op.name in _UNWRITTEN:
-        return _valued(operands[0], value)
+        return valued(operands[0], value)
     if op.name == "sum" and _is(operands[0], "index") and _is_diagonal(operands[0]):
         return _trace(operands[0].args[0], value)
     if op.name == "reshape" and operands[0].number is not None:

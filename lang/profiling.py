@@ -18,7 +18,8 @@ from ndgrad.errors import Source, Span
 from ndgrad.frozen import Frozen
 from ndgrad.lang import syntax
 from ndgrad.lang.interpreter import Compiler
-from ndgrad.lang.running import Head, Result
+from ndgrad.lang.result import Result
+from ndgrad.lang.running import Head
 from ndgrad.lang.running import Run as ProgramRun
 from ndgrad.lang.scopes import Scope
 from ndgrad.lang.state import State

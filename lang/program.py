@@ -14,7 +14,8 @@ from ndgrad.lang.cache import tree_of
 from ndgrad.lang.checker import Checker, unknown
 from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.interpreter import Compiler, compile_program
-from ndgrad.lang.running import Asked, Result, Run
+from ndgrad.lang.result import Asked, Result
+from ndgrad.lang.running import Run
 from ndgrad.lang.scopes import Scope
 from ndgrad.lang.values import Run as Closure
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,20 +24,30 @@ from ndgrad.lang.notation import (
     parts_of,
     subscripted,
     term_of,
+    valued,
 )
 from ndgrad.namespace import unbroadcast
 from ndgrad.ndarray import NDArray, plain
-from ndgrad.sweep import nodes_below
+from ndgrad.sweep import nodes_below, sweep
 from ndgrad.tape import Lean, Node, Origin
+
+if TYPE_CHECKING:
+    from ndgrad.lang.counted import Counted
+    from ndgrad.lang.syntax import Body
 
 LONGEST = 60  # characters of what is written for a constant
 DEEPEST = 8  # operations within operations of it
+LARGEST_STEP = 60  # operations of one step, written out
+DEEPEST_STEP = 10  # operations within operations of one step
+FLAT = ("add", "subtract")  # operations that are written in a row
 
 
 class Terms:
     """The nodes between a variable and an output, those that have names, and the expressions between these."""
 
     names: dict[int, Name | Binding]  # by id of the node
+    body: Body | None = None  # what the program says
+    counting = False  # whether plain numbers are written as the program writes them
     headed = False  # whether the output is weighed by a head other than ones
 
     def __init__(
@@ -46,7 +58,11 @@ class Terms:
         wrt: str,
         output: Node,
         of: str,
+        body: Body | None = None,
     ) -> None:
+        self.given = bindings
+        self.body = body
+        self.by_name: set[tuple[int, int]] = set()  # the operands, by span and place, that plain numbers change in
         self.variable = variable
         self.output = output
         self.of = of
@@ -60,10 +76,19 @@ class Terms:
         self.names.setdefault(variable.id, name_of(wrt))
         self.names.setdefault(output.id, name_of(of))
         self.order = nodes_below([output])
-        self.useful = useful = {variable.id}
+        self.useful = {variable.id}
         self.steps: list[Node] = []  # oldest first
         self.places: list[int] = []  # where each of them stands among all nodes
-        names = self.names
+        self.find_steps()
+        if self.split():
+            self.steps, self.places = [], []
+            self.find_steps()
+        self.terms: dict[int, Term] = {}
+        self.leaves: dict[int, Any] = {}
+
+    def find_steps(self) -> None:
+        """The named values that depend on the variable."""
+        names, useful = self.names, self.useful
         for place, node in enumerate(reversed(self.order)):
             number = node.id
             for parent in (node.p, node.q) if node.__class__ is Lean and node.op.arity == 2 else node.parents:
@@ -73,8 +98,28 @@ class Terms:
             if number in names and number in useful:
                 self.steps.append(node)
                 self.places.append(place)
-        self.terms: dict[int, Term] = {}
-        self.leaves: dict[int, Any] = {}
+
+    def split(self) -> bool:
+        """Name what is within expressions that nobody could read, nor derive in one step; whether there were any."""
+        letter = free_letter(self.given)
+        number = 0
+        for top, place, before in zip(self.steps, self.places, [0, *self.places], strict=False):
+            if place - before <= DEEPEST_STEP:
+                continue
+            sizes: dict[int, tuple[int, int]] = {}
+            for node in reversed(self.between(top)):
+                below = [sizes[p.id] for p in node.parents if p is not None and p.id in sizes]
+                op = node.op
+                size = 1 + sum(size for size, _ in below)
+                depth = (op is not None and op.name not in FLAT) + max((depth for _, depth in below), default=0)
+                sizes[node.id] = size, depth
+                if node is top or op is None or op.outputs > 1 or node.id not in self.useful:
+                    continue
+                if size >= LARGEST_STEP or depth >= DEEPEST_STEP:
+                    number += 1
+                    self.names[node.id] = Name(letter, number)
+                    del sizes[node.id]
+        return number > 0
 
     def learn(self, bindings: Sequence[Binding]) -> None:
         """Take the names that the program gave: the first that a value has."""
@@ -145,10 +190,10 @@ class Terms:
         return called(value, str(term)) if term.op is not None or is_name(term.name) else value
 
     def operands(self, node: Node) -> list[Term]:
-        made_ = []
+        made_: list[Term] = []
         for parent, operand in zip(node.parents, node.operands, strict=True):
             if parent is None:
-                made_.append(self.constant(operand))
+                made_.append(self.number(node, len(made_)) if self.counting else self.constant(operand))
             elif parent.id in self.names:
                 made_.append(self.symbol(parent))
             else:
@@ -170,6 +215,29 @@ class Terms:
             if origin is not None:  # else nothing holds the operand, and another may get its id
                 self.told[id(operand)] = known
         return known
+
+    @cached_property
+    def counted(self) -> Counted | None:
+        from ndgrad.lang.counted import Counted
+
+        return None if self.body is None else Counted(self.body, self.given)
+
+    @contextmanager
+    def counting_numbers(self) -> Iterator[None]:
+        """Meanwhile plain numbers are written as the program writes them: 0.1/k where it is 1/90 in that round."""
+        known, self.terms, self.counting = self.terms, {}, True
+        try:
+            yield
+        finally:
+            self.terms, self.counting = known, False
+
+    def number(self, node: Node, place: int) -> Term:
+        """An operand that has no derivative, by the names in it if these tell rounds apart."""
+        operand = node.operands[place]
+        found = None
+        if self.counted is not None and (id(node.span), place) in self.by_name:
+            found = self.counted.read([node], place, [operand])
+        return self.constant(operand) if found is None else found[0]
 
     def told_of(self, origin: Origin, depth: int) -> Term | None:
         """An operation as it is written; None where operations are nested too deep for a reader."""
@@ -223,7 +291,25 @@ class Terms:
         factors: dict[int, Term] = {}
         if all(n.op is not None and n.op.elementwise for n in self.between(top)):
             factors = {node.id: term for node, term in self.pulled(top, Term(1, number=1), summed=False)}
+        if not all(np.all(np.isfinite(term.value)) for term in (*(share for _, share in whole), *factors.values())):
+            whole, factors = self.masked(top, g, whole, factors)
         return [(node, term, factors.get(node.id)) for node, term in whole]
+
+    def masked(
+        self, top: Node, g: Any, whole: Sequence[tuple[Node, Term]], factors: Mapping[int, Term]
+    ) -> tuple[list[tuple[Node, Term]], dict[int, Term]]:
+        """Shares and factors with the values that the reverse sweep gives them: where no path reaches an entry, as
+        where a condition in brackets is false, it is zero whatever stands beside the bracket."""
+        below = [node for node, _ in whole]
+        stops = frozenset(node.id for node in below)
+
+        def values(head: Any) -> dict[int, Any]:
+            found, _ = sweep([(top, np.array(head, dtype=top.dtype))], below, stops=stops)
+            return {number: np.asarray(plain(bar)) for number, (_, bar) in found.items()}
+
+        shares, slopes = values(np.broadcast_to(g, top.shape)), values(np.ones(top.shape))
+        told = {i: _told(term, slopes.get(i)) for i, term in factors.items()}
+        return [(node, _told(term, shares.get(node.id))) for node, term in whole], told
 
     def pulled(self, top: Node, g: Term, summed: bool = True) -> list[tuple[Node, Term]]:
         """The reverse sweep over one expression, in terms: named nodes with their cotangents.
@@ -256,6 +342,17 @@ class Terms:
                 if parent.id in self.names:
                     reached[parent.id] = parent
         return [(node, bars[i]) for i, node in sorted(reached.items(), reverse=True)]
+
+
+def free_letter(bindings: Sequence[Binding]) -> str:
+    """A letter for values that the program gives no name: one that it has no use for."""
+    taken = {binding.name for binding in bindings}
+    return next(letter for letter in "tvuqhm" if letter not in taken or letter == "m")
+
+
+def _told(term: Term, value: Any) -> Term:
+    """A term for another value, where that has its shape: a factor that is summed over afterwards has not."""
+    return term if value is None or np.shape(value) != term.shape else valued(term, value)
 
 
 def written(name: Name | Binding) -> str:

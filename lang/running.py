@@ -8,19 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ndgrad import autograd
 from ndgrad.errors import Diagnostic, Error, GradientError, Span
-from ndgrad.frozen import Frozen
 from ndgrad.lang import problems, syntax
 from ndgrad.lang.checker import unknown
-from ndgrad.lang.conditions import PathStep
 from ndgrad.lang.inputs import taken, track
 from ndgrad.lang.interpreter import tail_of
 from ndgrad.lang.limits import Watch, bounded, shared, stop
+from ndgrad.lang.result import NOTHING_MORE, Asked, Recorded, Result
 from ndgrad.lang.scopes import Scope, target_names
 from ndgrad.lang.state import State
 from ndgrad.lang.values import NUMBERS, UNBOUND, described, operand, shown_shape
@@ -32,122 +31,12 @@ if TYPE_CHECKING:
     from ndgrad.device import Traffic
     from ndgrad.fusion import Report
     from ndgrad.lang.derivation import Binding, Derivation
-    from ndgrad.lang.profiling import Profile
     from ndgrad.lang.program import Program
-    from ndgrad.lang.segments import Budget, Recomputed
+    from ndgrad.lang.segments import Budget
     from ndgrad.lang.values import Run as Closure
-    from ndgrad.tape import Node, Origin
+    from ndgrad.tape import Node
 
 
-class Recorded(Frozen):
-    """The end of a recorded run: what is differentiated, its adjoint, all outputs by name; how constants came about."""
-
-    of: str
-    output: NDArray
-    head: Any
-    outputs: tuple[tuple[str, NDArray], ...]
-    origins: Mapping[int, Origin]
-
-
-class Result:
-    """What a run gave.
-
-    value     the first output as a NumPy array, None if the program shows nothing
-    outputs   all outputs, in order, by name
-    of        the name of what was differentiated, and `differentiated` its value (None without either)
-    grads     the gradients, by name of the input
-    jacobians, hessians   the second of shape x.shape + x.shape, the first of the output's shape + x.shape, by name
-    jvp       the derivative along the directions given, of the output's shape; None unless asked for
-    hvp       the Hessian times the directions given, by name of the input
-    path      the decisions of the run; seconds, how long it took; warnings
-    operations   how many operations were recorded; compiled, how many compiled loops have computed, recorded or not
-    fused     what was computed in tiles, on large arrays; None where nothing was
-    recomputed   what was not kept but computed again (with memory=…), else None
-    traffic   what crossed to a device and back, and what ran there (with device=…), else None
-    profile   the time by line of the program (with profile=True), else None
-    trace     the assignments in order (with trace=True), else None
-    """
-
-    def __init__(
-        self,
-        outputs: dict[str, np.ndarray[Any, Any]],
-        grads: dict[str, np.ndarray[Any, Any]],
-        of: str | None,
-        path: list[PathStep],
-        seconds: float,
-        warnings: list[Diagnostic],
-        trace: list[Binding] | None,
-        derive: Callable[[str, dict[str, Any]], Derivation],
-        further: dict[str, Any] | None = None,
-        differentiated: np.ndarray[Any, Any] | None = None,
-    ) -> None:
-        further = further or {}
-        self.differentiated = differentiated
-        self.jvp: np.ndarray[Any, Any] | None = further.get("jvp")
-        self.jacobians: dict[str, np.ndarray[Any, Any]] = further.get("jacobians", {})
-        self.hessians: dict[str, np.ndarray[Any, Any]] = further.get("hessians", {})
-        self.hvp: dict[str, np.ndarray[Any, Any]] = further.get("hvp", {})
-        self.outputs = outputs
-        self.grads = grads
-        self.operations = self.compiled = 0
-        self.fused: Report | None = None
-        self.traffic: Traffic | None = None
-        self.recomputed: Recomputed | None = None
-        self.profile: Profile | None = None
-        self.of = of
-        self.path = path
-        self.seconds = seconds
-        self.warnings = warnings
-        self.trace = trace
-        self.recorded: Recorded | None = None  # with trace=True
-        self._derive = derive
-
-    def __repr__(self) -> str:
-        told = [f"{name} = {_in_short(value)}" for name, value in self.outputs.items()]
-        told += [f"d{self.of}/d{name} = {_in_short(value)}" for name, value in self.grads.items()]
-        return f"<Result {', '.join(told) or 'of nothing'}>"
-
-    @property
-    def value(self) -> np.ndarray[Any, Any] | None:
-        return next(iter(self.outputs.values()), None)
-
-    def derivation(
-        self,
-        name: str,
-        round: int | None = None,
-        unroll: bool = False,
-        layout: Literal["denominator", "numerator"] = "denominator",
-    ) -> Derivation:
-        """The steps of the derivative by the input `name`, from the recorded run (or a new one, recorded).
-
-        Of several heads it follows the first. Rounds of loops that are alike are shown once: the first and the last,
-        and the one asked for with `round`; all of them with `unroll`. In numerator layout the derivative by a vector
-        is a row, that by a matrix transposed.
-        """
-        return self._derive(name, {"opened": round, "unroll": unroll, "layout": layout})
-
-
-class Asked(Frozen):
-    """What is asked of a run besides gradients of one output in reverse mode; see `Program.run`."""
-
-    mode: str | None = None
-    heads: tuple[tuple[str, Any], ...] = ()
-    jvp: tuple[tuple[str, Any], ...] = ()
-    jac: tuple[str, ...] = ()
-    hess: tuple[str, ...] = ()
-    hvp: tuple[tuple[str, Any], ...] = ()
-    seed: int | None = None
-    train: bool = False
-    nan_check: bool = False
-    memory: int | None = None
-
-    @property
-    def again(self) -> bool:
-        """Whether the program is run again, as a function of its inputs."""
-        return bool(self.mode == "forward" or self.jvp or self.jac or self.hess or self.hvp)
-
-
-NOTHING_MORE = Asked()
 LONG = 2000  # assignments of a run whose adjoints are not swept for twice
 Head = tuple[str, NDArray, Any, Span | None]  # the name of what is differentiated, its value, its adjoint, its place
 
@@ -277,12 +166,17 @@ class Run:
             self.warn_of_nan(shown, arrays, further, state)
 
         def derive(name: str, options: dict[str, Any]) -> Derivation:
-            if name not in arrays:
-                return self.again(name)._derive(name, options)
-            return self.derive(name, of, y, head, arrays[name], state, bindings, draws, options)
+            from ndgrad.lang.deriving import derived
 
-        def derive_again(name: str, options: dict[str, Any]) -> Derivation:
-            return self.again(name)._derive(name, options)
+            if name not in arrays:
+                return derive_again(name, options)
+            assert y is not None
+            return derived(self, name, of, y, head, arrays[name], state, bindings, draws, options)
+
+        def derive_again(name: str, options: dict[str, Any]) -> Derivation:  # holds nothing of what was recorded
+            from ndgrad.lang.deriving import again
+
+            return again(self, name)._derive(name, options)
 
         seconds = perf_counter() - start
         made = Result(
@@ -557,95 +451,10 @@ class Run:
 
         return list(map(Binding._make, state.bindings))
 
-    def again(self, name: str) -> Result:
-        """A new run, recorded."""
-        names = tuple(dict.fromkeys((*self.grad, name)))
-        return self.program.run(
-            self.inputs,
-            names,
-            self.head,
-            self.of,
-            self.dtype,
-            trace=True,
-            bound_by=self.bound_by,
-            max_steps=self.max_steps,
-            max_memory=self.max_memory,
-            timeout=self.timeout,
-            show=_nowhere,
-            seed=self.asked.seed,
-            train=self.asked.train,
-            threads=self.threads,
-            device=self.device,
-        )
-
-    def derive(
-        self,
-        name: str,
-        of: str | None,
-        y: NDArray | None,
-        head: Any,
-        result: Any,
-        state: State,
-        bindings: Any,
-        draws: Any,
-        options: dict[str, Any],
-    ) -> Derivation:
-        from ndgrad.lang.derivation import derive
-
-        assert y is not None
-        x = state.inputs[name]
-
-        def probe(direction: Any) -> float:
-            """The derivative of ⟨head, of⟩ along a direction of the variable, by central differences."""
-            step = 6e-6 if x.dtype == np.float64 else 3e-3
-            values = [self.moved(name, plain(x) + sign * step * direction, of, head, draws) for sign in (1, -1)]
-            return (values[0] - values[1]) / (2 * step)
-
-        return derive(
-            of=of or "",
-            output=y,
-            wrt=name,
-            variable=x,
-            head=head,
-            result=result,
-            bindings=bindings,
-            origins=state.origins,
-            path=state.path.steps(self.program.source),
-            probe=probe,
-            adjoints=self.adjoints,
-            **options,
-        )
-
-    def moved(self, name: str, value: Any, of: str | None, head: Any, draws: Any) -> float:
-        """⟨head, of⟩ where the input `name` is `value`, with the random numbers that the run had."""
-        from ndgrad.ops import random
-
-        inputs = {**self.inputs, name: np.asarray(value)}
-        run = Run(self.program, inputs, (), None, of, self.dtype, False, {}, self.max_steps, _nowhere)
-        stream = random.generator().bit_generator
-        held, stream.state = stream.state, draws
-        dtype = autograd.default_dtype(self.dtype or "float64")
-        try:
-            with np.errstate(all="ignore"), autograd.pause(self.asked.train), dtype:
-                given = {n: taken(n, v, self.dtype, None, None) for n, v in inputs.items()}
-                state = State(given, frozenset(), self.max_steps, _nowhere, {}, traced=False)
-                frame, scope = run.evaluate(state, given, ())
-                outputs = run.outputs(state, frame, scope)
-                _, y, _ = run.differentiated(of, state, frame, scope, outputs)
-        finally:
-            stream.state = held
-        assert y is not None
-        return float(np.vdot(head, plain(y)))
-
 
 def _holds_nan(value: Any) -> bool:
     """Whether a float array holds nan, told by one pass without another array."""
     return bool(value.dtype.kind == "f" and value.size and np.isnan(np.min(value)))
-
-
-def _in_short(value: np.ndarray[Any, Any]) -> str:
-    """A number, or what kind of array there is: float64[2, 3]."""
-    return f"{value.item():.6g}" if value.shape == () else f"{value.dtype}{list(value.shape)}"
 
 
 def _apart(grads: dict[str, NDArray], inputs: dict[str, NDArray]) -> dict[str, np.ndarray[Any, Any]]:
@@ -707,5 +516,5 @@ def _to_standard_error(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _nowhere(text: str) -> None:
+def nowhere(text: str) -> None:
     return

@@ -100,7 +100,7 @@ def _begins_with_a_digit(tree: object) -> bool:
     while isinstance(tree, Tree):
         if tree.kind in ("number", "fraction", "negative", "constant"):
             return True
-        if tree.kind in ("operation", "sup", "sub", "index"):
+        if tree.kind in ("operation", "sup", "entrywise", "sub", "index"):
             tree = tree.parts[1 if tree.kind == "operation" else 0]
             continue
         return False
@@ -259,6 +259,7 @@ _LATEX: dict[str, Callable[..., str]] = {
     "constant": lambda shape: rf"\left\langle {shape.replace('×', chr(92) + 'times ')} \right\rangle",
     "sub": lambda base, below: f"{_latex(base)}_{{{_latex_name(below) if below.isalpha() else below}}}",
     "sup": _latex_sup,
+    "entrywise": lambda base, above: rf"{_latex_base(base)}^{{\odot {_latex_raised(above)}}}",
     "operation": _latex_operation,
     "fraction": _latex_fraction,
     "negative": lambda inside: f"-{_latex(inside)}",
@@ -334,14 +335,16 @@ def _mathml_fraction(above: object, below: object) -> str:
     return f"<mfrac>{_mathml(_bare(above))}{_mathml(_bare(below))}</mfrac>"
 
 
-def _mathml_sup(base: object, above: object) -> str:
+def _mathml_raised(above: object) -> str:
     if not isinstance(above, str):
-        said = _mathml(_bare(above))
-    else:
-        said = _MATHML_RAISED.get(above) or f"<mn>{escape(above.replace('-', '−'))}</mn>"
+        return _mathml(_bare(above))
+    return _MATHML_RAISED.get(above) or f"<mn>{escape(above.replace('-', '−'))}</mn>"
+
+
+def _mathml_sup(base: object, above: object) -> str:
     ones = isinstance(base, Tree) and _is_ones(base) and above == "T"
     held = _mathml_factor(base) if ones else _mathml(_alone(base))  # type: ignore[arg-type]
-    return f"<msup>{held}{said}</msup>"
+    return f"<msup>{held}{_mathml_raised(above)}</msup>"
 
 
 def _mathml_below(below: str) -> str:
@@ -394,6 +397,7 @@ _MATHML: dict[str, Callable[..., str]] = {
     "constant": lambda shape: _fenced("⟨", f"<mtext>{escape(shape)}</mtext>", "⟩"),
     "sub": lambda base, below: f"<msub>{_mathml(base)}{_mathml_below(below)}</msub>",
     "sup": _mathml_sup,
+    "entrywise": lambda base, above: f"<msup>{_mathml(_alone(base))}{_row(_sign('⊙'), _mathml_raised(above))}</msup>",
     "operation": _mathml_operation,
     "fraction": _mathml_fraction,
     "negative": lambda inside: _row('<mo form="prefix">−</mo>', _mathml(inside)),

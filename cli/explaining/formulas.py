@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ndgrad.cli.explaining.wording import equations, local_name, local_text, name_of
-from ndgrad.lang.derivation import MULTIPLIED
+from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.elementwise import marked
 from ndgrad.lang.mathematics import Tree, gradient_of, tree_of
+from ndgrad.lang.notation import is_name
 from ndgrad.lang.typesetting import as_latex, latex, latex_text
 
 if TYPE_CHECKING:
@@ -76,14 +78,27 @@ def chain_lines(d: Derivation, axes: Axes) -> tuple[list[tuple[str, str]], list[
     notes: list[str] = []
     for i, equation in enumerate(equations(d)):
         name = as_latex(gradient_of(name_of(d))) if i == 0 else ""
-        if equation.right == MULTIPLIED:
-            lines.append((name, rf"= \text{{{MULTIPLIED}}}"))
+        if equation.right in IN_WORDS:
+            lines.append((name, rf"= \text{{{equation.right}}}"))
             continue
         first, *more = lines_of(equation.right, axes)
         lines.append((name, f"= {first}"))
         lines += [("", rf"\quad {line}") for line in more]
         notes += [equation.note] if equation.note and equation.note not in notes else []
     return lines, notes
+
+
+def noted(note: str, formula: Callable[[str], str], ones: str, words: Callable[[str], str]) -> str:
+    """A note with the formulas in it set as such: those on both sides of `b₀ is b`, one in `1 is a vector of ones`.
+
+    ones: how that 1 is set.
+    """
+    said = []
+    for part in note.split(", "):
+        left, is_, right = part.partition(" is ")
+        told = formula(right) if is_name(right) or right.lstrip("-").replace(".", "", 1).isdigit() else words(right)
+        said.append(f"{ones if left == '1' else formula(left)} is {told}" if is_ else words(part))
+    return ", ".join(said)
 
 
 def aligned(lines: list[tuple[str, str]]) -> str:

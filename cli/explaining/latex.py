@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.cli.explaining.formulas import WIDEST, chain_lines, lines_of, local_lines, width
+from ndgrad.cli.explaining.formulas import WIDEST, chain_lines, lines_of, local_lines, noted, width
 from ndgrad.cli.explaining.wording import (
     adjoint_of,
     gap_text,
@@ -125,7 +125,8 @@ class _Article:
     def chain(self) -> list[str]:
         lines, notes = chain_lines(self.d, self.axes)
         made = [r"\subsection*{Chain rule}", *_align([f"{left} &{right}" for left, right in lines])]
-        return [*made, *(f"Here {latex_text(note)}." for note in notes)]
+        said = (noted(note, lambda formula: f"${latex(formula)}$", r"$\mathbf{1}$", latex_text) for note in notes)
+        return [*made, *(f"Here {note}." for note in said)]
 
     def result(self) -> list[str]:
         d = self.d

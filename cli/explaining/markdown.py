@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndgrad.cli.explaining.formulas import aligned, chain_lines, inline, local_tree
+from ndgrad.cli.explaining.formulas import aligned, chain_lines, inline, local_tree, noted
 from ndgrad.cli.explaining.wording import (
     adjoint_of,
     gap_text,
@@ -100,7 +100,8 @@ class _Page:
     def chain(self) -> list[str]:
         lines, notes = chain_lines(self.d, self.explained.axes)
         made = ["## Chain rule", "", "```math", aligned(lines), "```", ""]
-        return [*made, *(f"Here {note}.\n" for note in notes)]
+        said = (noted(note, self.formula, r"$`\mathbf{1}`$", str) for note in notes)
+        return [*made, *(f"Here {note}.\n" for note in said)]
 
     def result(self) -> list[str]:
         d = self.d

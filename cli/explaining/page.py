@@ -27,7 +27,7 @@ from ndgrad.cli.explaining.wording import (
     verdict,
 )
 from ndgrad.cli.writing import matrices
-from ndgrad.lang.derivation import MULTIPLIED
+from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import Tree, gradient_of, tree_of
 from ndgrad.lang.notation import ratio
@@ -210,7 +210,7 @@ class _Article:
         rows = []
         for i, equation in enumerate(equations(d)):
             left = self.math(name, display=True) if i == 0 else ""
-            right = escape(MULTIPLIED) if equation.right == MULTIPLIED else self.set(equation.right)
+            right = escape(equation.right) if equation.right in IN_WORDS else self.set(equation.right)
             note = f'<span class="note">{escape(equation.note)}</span>' if equation.note else ""
             rows.append(f'<div class="row"><span>{left}</span><span>=</span><span>{right}{note}</span></div>')
         check = ""

@@ -21,7 +21,7 @@ from ndgrad.cli.reading import StandardInput
 from ndgrad.cli.writing import Report, write
 from ndgrad.cli.writing.places import Place
 from ndgrad.errors import InputError
-from ndgrad.lang.running import Result
+from ndgrad.lang.result import Result
 
 FLOATS = st.sampled_from([np.float64, np.float32])
 ANY_SHAPE = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)

@@ -11,7 +11,7 @@ import pytest
 from ndgrad import autograd, nd
 from ndgrad.lang import compile
 from ndgrad.lang.alike import AT_ONCE
-from ndgrad.lang.derivation_data import Derivation, ForwardStep
+from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.notation import Name, name_of
 from ndgrad.sweep import nodes_below
@@ -26,11 +26,19 @@ ALIKE = {
     "values from an array": "for c in [1, 2, 3, 4, 5, 6, 7, 8, 9]: b = b * c + b",
     "options": "for i in range(9): b = sum([[b, b], [1, 2]], axis=1)[0]",
 }
-UNLIKE = {
+COUNTED = {  # whose shown rounds have the numbers, and the others their names
     "a counter": "k = 0\nwhile k < 9:\n    k = k + 1\n    b = b + 0.1 / k * cos(b)",
     "a number that the loop gives": "for i in range(9): b = b * i + b",
     "numbers that are made": "for i in range(9): b = b * (1 / (i + 2))",
-    "numbers from a list": "for c in (1, 2, 3, 1, 2, 2, 3, 1): b = b * (c * 2)",
+    "a function of a counter": "for i in range(1, 9): b -= 0.1 / sqrt(i) * sin(b)",
+    "two counters": "k = 3\nfor i in range(9):\n    k += 2\n    b = b * (i - k) / 10",
+    "numbers from a list": "for c in (1, 2, 3, 1, 2, 4, 3, 1): b = b * (c * 2)",
+    "a power": "for i in range(1, 9): b = b * (1 - 0.9 ** i)",
+    "a sign": "for i in range(1, 9): b = b + -i * sin(b)",
+}
+UNLIKE = {
+    "a counter that does not go evenly": "k = 0\nfor i in range(9):\n    if i % 3: k = k + 1\n    b = b * (k + 1)",
+    "numbers from functions": "def f(i): return i * i + 1\nfor i in range(9): b = b * f(i)",
     "entries": "w = [1, 2, 3, 4, 5, 6, 7, 8, 9] * b\nfor i in range(9): b = b * w[i]",
     "one operation or the other": "for i in range(9): b = where(i % 2 == 0, b * 2, b)[()] if i % 3 == 0 else b * 2",
 }
@@ -77,7 +85,25 @@ def test_rounds_called_alike_differ_in_numbers_of_names_alone(text: str) -> None
     assert at == len(whole)
 
 
-@pytest.mark.parametrize("text", ALIKE.values(), ids=ALIKE)
+@pytest.mark.parametrize("text", [ALIKE["one value"], *COUNTED.values()], ids=["one value", *COUNTED])
+def test_the_rule_of_rounds_is_the_derivative_of_each(text: str) -> None:
+    """The formula with k, with the numbers of each hidden round in it, is the factor of that round."""
+    run = compile(f"input b = 1.5\n{text}\ny = b * 3").run({}, ["b"], trace=True)
+    folded, whole = run.derivation("b"), run.derivation("b", unroll=True)
+    values = {f"{b.name}{b.number}": float(b.value) for b in run.trace or () if np.ndim(b.value) == 0}
+    factors = {step.name: step for step in whole.backward if isinstance(step, BackwardStep)}
+    gap = next(part for part in folded.backward if isinstance(part, Gap))
+    (rule,) = gap.rules
+    found = re.fullmatch(r"∂bₖ₊₁/∂bₖ = (.*)", rule)
+    assert found is not None
+    for k in range(1, gap.rounds + 1):
+        said = re.sub(r"(\w+?)ₖ(₊₁)?(?!\w)", lambda m, k=k: f"{m[1]}{k + bool(m[2])}", found[1])
+        powers = re.sub(r"\^\{?(\w+)\}?", r"**\1", said.replace("·", "*"))
+        value = eval(powers, {}, {**values, "cos": np.cos, "sin": np.sin, "sqrt": np.sqrt})
+        assert factors[str(Name("b", k + 1))].local_value == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("text", [*ALIKE.values(), *COUNTED.values()], ids=[*ALIKE, *COUNTED])
 def test_rounds_that_are_alike_are_found(text: str) -> None:
     gaps = [part for part in derived(text).forward if isinstance(part, Gap)]
     assert gaps
@@ -96,6 +122,16 @@ def test_every_round_is_looked_at(odd: int) -> None:
     assert [part.alike for part in derived(text).forward if isinstance(part, Gap)] == [False]
     text = f"c = 1\nd = [1, 2]\nfor i in range(1000):\n    e = d[0]\n    if i == {odd}: c = 2\n    b = b * cos(e) + c"
     assert [part.alike for part in derived(text).forward if isinstance(part, Gap)] == [False]
+
+
+def test_a_number_that_changes_late_is_written_by_its_name() -> None:
+    numbers = ", ".join(["1"] * 500 + ["2"] * 500)
+    d = derived(f"for c in ({numbers}): b = sin(b) * c")
+    assert Gap(998, 998, ("∂bₖ₊₁/∂bₖ = cₖ·cos(bₖ)",)) in d.backward
+
+
+def test_a_number_that_does_not_change_is_written_out() -> None:
+    assert Gap(7, 7, ("∂bₖ₊₁/∂bₖ = 0.5·cos(bₖ)",)) in derived("h = 0.5\nfor i in range(9): b = h * sin(b)").backward
 
 
 def test_a_thousand_rounds_are_alike_across_the_stretches_that_are_looked_at() -> None:

@@ -16,11 +16,12 @@ import pytest
 
 from ndgrad.errors import Error
 from ndgrad.lang import compile
+from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 from ndgrad.lang.elementwise import name_of
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import Tree, tree_of, with_note
-from ndgrad.lang.notation import ratio
+from ndgrad.lang.notation import Name, ratio
 from ndgrad.ops import lookup, names
 
 
@@ -449,7 +450,7 @@ def test_formulas_of_programs_say_what_they_compute(program: str) -> None:
 
 # Loops: the rules of rounds that are left out, and their product, read back with the values of the rounds
 
-NO_PRODUCT = "the local derivatives above, multiplied"
+NO_PRODUCT = "the local derivatives above, multiplied"  # and maybe added
 NEWTON = "x = a\nwhile abs(x * x - a) > 1e-12: x = x - (x * x - a) / (2 * x)"
 LOOPS = {
     # program, input and its value: what the rules of a round are of, how the product begins
@@ -475,9 +476,14 @@ LOOPS = {
     "sums": ("x = 1\nfor i in range(8): x = x + b", "b", 0.5, "xₖ₊₁/xₖ xₖ₊₁/b", NO_PRODUCT),
     "fibonacci": (
         "a = 1\nfor i in range(9):\n    t = x * a\n    a = x\n    x = t", "x", 1.5, "tₖ₊₁/tₖ tₖ₊₁/tₖ₋₁", NO_PRODUCT),
-    "numbers of its own": ("for i in range(8): x = sin(x) * (i + 1)", "x", 0.5, "", NO_PRODUCT),
-    "the same at both ends": ("for i in range(8): b = b * (i * (7 - i) + 2)", "b", 0.5, "", NO_PRODUCT),
-    "other numbers in each round": ("y = 1\nfor i in range(8): y = x + y * i", "x", 0.5, "", NO_PRODUCT),
+    "numbers of its own": ("for i in range(8): x = sin(x) * (i + 1)", "x", 0.5, "xₖ₊₁/xₖ",
+        "8·cos(x₇) · ∏ₖ₌₁…6 ((iₖ + 1)·cos(xₖ)) · cos(x)"),
+    "the same at both ends": ("for i in range(9): b = b * (i * (8 - i) + 2)", "b", 0.5, "bₖ₊₁/bₖ",
+        "2 · ∏ₖ₌₁…7 (iₖ·(8 - iₖ) + 2) · 2"),
+    "other numbers in each round": ("y = 1\nfor i in range(8): y = x + y * i", "x", 0.5, "yₖ₊₁/yₖ yₖ₊₁/x", NO_PRODUCT),
+    "a step that goes down": (
+        "k = 0\nwhile k < 8:\n    k += 1\n    x = x - 0.1 / k * sin(x)", "x", 1.5, "xₖ₊₁/xₖ",
+        "(1 - 0.0125·cos(x₇)) · ∏ₖ₌₁…6 (1 - 0.1·cos(xₖ)/kₖ₊₁) · (1 - 0.1·cos(x))"),
     "entries": ("v = [3, 1, 4, 1, 5, 9]\nfor i in range(6): x = sin(x) * v[i]", "x", 0.5, "", NO_PRODUCT),
 }  # fmt: skip
 
@@ -493,6 +499,8 @@ def test_what_is_said_of_rounds_left_out_holds_for_each(
     names = {n: np.asarray(v) for n, v in inputs.items()}
     names |= {step.name: np.asarray(step.value) for step in whole.forward if isinstance(step, ForwardStep)}
     names |= {"v": np.array([1, 2])} if "v = [1" in text else {}
+    numbers = {str(Name(b.name, b.number)): b.value for b in run.trace or () if isinstance(b.value, int)}
+    names |= {said: np.asarray(number) for said, number in numbers.items()}
     local = {ratio("∂", s.name, s.by): s.local_value for s in whole.backward if isinstance(s, BackwardStep)}
     gaps = [gap for gap in d.backward if isinstance(gap, Gap)]
     assert [gap.alike for gap in gaps] == [bool(rules)] * len(gaps)
@@ -505,10 +513,15 @@ def test_what_is_said_of_rounds_left_out_holds_for_each(
     right, note = with_note(d.chain.partition(" = ")[2])
     assert right.startswith(chain)
     if chain == NO_PRODUCT:
+        assert right in IN_WORDS
+        assert right.endswith("added") == any(s.shared for s in d.backward if isinstance(s, BackwardStep))
         return
     for equal in filter(None, note.split(", ")):
         called, _, actual = equal.partition(" is ")
-        names[called.replace("₀", "Zero")] = names[actual]
+        if called in numbers:
+            assert str(numbers[called]) == actual
+        else:
+            names[called.replace("₀", "Zero")] = names[actual]
     made = np.prod([multiplied(part, names) for part in right.split(" · ")], axis=0)
     np.testing.assert_allclose(made * np.ones(np.shape(d.result)), d.result, rtol=1e-12)
 
@@ -672,3 +685,54 @@ def test_what_cannot_be_typed_so_that_it_is_the_gradient_is_not_shown() -> None:
 def test_a_power_of_a_value_counts_in_the_rule_of_its_rounds() -> None:
     d = compile("input x = 0.5\nfor i in range(9): x = x + 0.1 * x ** 3\ny = x").run(grad=["x"], trace=True)
     assert [gap.rules for gap in d.derivation("x").backward if isinstance(gap, Gap)] == [("∂xₖ₊₁/∂xₖ = 0.3·xₖ² + 1",)]
+
+
+# Expressions that are long, or that a mask hides
+
+
+def test_what_a_condition_hides_is_zero_whatever_stands_beside_it() -> None:
+    """The slope of sqrt(x) at 0 is infinite, and no path goes there."""
+    d = explained("input x = [0.0, 4.0]\ny = where(x > 0, sqrt(x), 0)")
+    (step,) = (step for step in d.backward if isinstance(step, BackwardStep))
+    assert step.local == "[x > 0]·0.5/sqrt(x)"
+    np.testing.assert_array_equal(step.local_value, [0, 0.25])
+    np.testing.assert_array_equal(step.leaving, d.result)
+    assert not step.shared
+
+
+def test_an_infinite_slope_is_told_where_a_later_step_hides_it() -> None:
+    d = explained("input x = [-1.5, 4]\nr = relu(x)\ny = sqrt(r)")
+    first, second = (step for step in d.backward if isinstance(step, BackwardStep))
+    np.testing.assert_array_equal(first.leaving, [np.inf, 0.25])
+    np.testing.assert_array_equal(second.leaving, [0, 0.25])
+
+
+def test_a_sum_that_cancels_is_no_share_of_another() -> None:
+    d = explained("input x = [0.3, 1, 3]\ny = tanh(x) ** 2 + 1 / cosh(x) ** 2")
+    assert [step.shared for step in d.backward if isinstance(step, BackwardStep)] == [False]
+
+
+def test_values_used_by_several_steps_are_shared() -> None:
+    d = explained("input x = 2\na = x ** 2\nb = a * x\nc = a * b")
+    shared = {(s.name, s.by): s.shared for s in d.backward if isinstance(s, BackwardStep)}
+    assert shared == {("c", "b"): False, ("c", "a"): True, ("b", "a"): True, ("b", "x"): True, ("a", "x"): True}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("def f(x, n): return x if n == 0 else sin(f(x, n - 1))\ny = f(x, 300)", "t₂"),
+        ("y = " + " + ".join(["sin(x)"] * 400), "t₂"),
+        ("y = " + "sin(" * 60 + "x" + ")" * 60, "t₂"),
+        ("t = 2 * x\ny = " + " * ".join(["t"] * 90), "v₁"),
+    ],
+    ids=["a function that calls itself", "a long sum", "deeply nested", "a long product"],
+)
+def test_what_is_too_long_for_one_step_is_several(text: str, name: str) -> None:
+    d = explained(f"input x = 0.5\n{text}")
+    whole = compile(f"input x = 0.5\n{text}").run(grad=["x"], trace=True).derivation("x", unroll=True)
+    steps = [step for step in whole.forward if isinstance(step, ForwardStep)]
+    assert name in [step.name for step in steps]
+    assert all(len(step.expression) < 400 for step in steps)
+    assert all(len(step.local) < 1200 for step in whole.backward if isinstance(step, BackwardStep))
+    assert np.allclose(d.along or 0, d.numeric or 0, rtol=1e-5)
