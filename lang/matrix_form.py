@@ -255,6 +255,8 @@ class Reader:
                 factors.append((meanings[base], _fraction(power)))
             elif base.is_Number:
                 factors.append((algebra.number(float(factor)), ONE))
+            elif base == expression:  # a function that SymPy made
+                raise Unwritten
             else:
                 inner = self.gathered(base, meanings, shape if self._has_entries(base, meanings) else (1, 1))
                 factors.append((inner, _fraction(power)))
