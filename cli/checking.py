@@ -158,7 +158,13 @@ def reasons(check: Check) -> list[str]:
     for name, line in check.stopped:
         what = "states a gradient of its own" if name == "custom_gradient" else "keeps the gradient back"
         said.append(f"line {line}: `{name}` {what}, and the numbers know nothing of it")
+    if not said and all(c.complex is not None and _close(c.reverse, c.complex, check.rtol) for c in wrong):
+        return ["only the differences are off, all that is exact agrees: the program jumps, or is too steep for them"]
     return said or ["nothing near explains it: a rule may be wrong, or the program jumps"]
+
+
+def _close(a: float, b: float, rtol: float) -> bool:
+    return abs(a - b) <= rtol * (abs(a) + abs(b))
 
 
 def as_object(check: Check) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from math import factorial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ SMALL = 200  # entries that are checked one by one
 SAMPLED = 20  # of more
 DIRECTIONS = 3
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)  # relative, the first that is exact enough is taken
+NEIGHBOUR = 1e-8  # how far apart, relative, values lie whose scatter is looked at
+SCATTER = 1e-9  # of a value, that can be rounding: more is a program that jumps
 STOPPING = ("stop_gradient", "detach", "custom_gradient")
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +40,7 @@ Array = np.ndarray[Any, Any]
 class Numeric(Frozen):
     """A derivative by differences, the step that was taken, and how far the number may be off.
 
-    noise     by rounding alone
+    noise     by rounding alone, as far as that is forgiven
     rounding  what rounding does to a derivative that is computed without differences
     """
 
@@ -213,10 +216,10 @@ class _Checking:
         entries = []
         for i in chosen:
             unit = self.unit(i)
-            numeric = self.differences(partial(self.moved_by, unit), self.scale.flat[i], self.size)
+            differences = self.differences(partial(self.moved_by, unit), self.scale.flat[i], self.size)
             step = complex_.along(unit, self.weights)
             at = tuple(int(k) for k in np.unravel_index(i, self.point.shape))
-            entries.append(self.compared(at, gradient.flat[i], forward[i], numeric, step, self.typical))
+            entries.append(self.compared(at, gradient.flat[i], forward[i], differences, step, self.typical))
         return directions, entries, sampled, complex_.skipped
 
     def along(self, complex_: Complex) -> Comparison:
@@ -230,10 +233,10 @@ class _Checking:
         y_dot = self.run(jvp={self.name: direction}).jvp
         value = np.asarray(self.kept.result.differentiated, dtype=np.float64)
         size = float(np.sum(np.abs(np.nan_to_num(weights * value))))
-        numeric = self.differences(partial(self.moved_by, direction, weights=weights), 1.0, size)
+        differences = self.differences(partial(self.moved_by, direction, weights=weights), 1.0, size)
         step = complex_.along(direction, weights)
         typical = _norm(reverse * direction)
-        return self.compared(None, _product(reverse, direction), _product(weights, y_dot), numeric, step, typical)
+        return self.compared(None, _product(reverse, direction), _product(weights, y_dot), differences, step, typical)
 
     def forward(self, chosen: list[int], sampled: bool) -> dict[int, float]:
         """The entries of the gradient in forward mode: a pass for each."""
@@ -276,8 +279,8 @@ class _Checking:
             for i in columns:
                 at = tuple(int(k) for f in (i, j) for k in np.unravel_index(f, self.point.shape))
                 size = abs(float(np.nan_to_num(gradient.flat[i]))) + 0.1 * _largest(gradient)
-                numeric = self.differences(partial(_entry, slope, i), self.scale.flat[j], size)
-                entries.append(self.compared(at, reverse[i, j], forward[i, j], numeric, None, self.typical))
+                differences = self.differences(partial(_entry, slope, i), self.scale.flat[j], size)
+                entries.append(self.compared(at, reverse[i, j], forward[i, j], differences, None, self.typical))
         return directions, entries, sampled, "it is for first derivatives"
 
     def curved(self, gradient: Array) -> Comparison:
@@ -286,9 +289,9 @@ class _Checking:
         u, v = (self.random.standard_normal(self.point.shape) * self.scale for _ in range(2))
         one, other = (self.run(hvp={self.name: d}, head=self.head).hvp[self.name] for d in (v, u))
         size = float(np.sum(np.abs(np.nan_to_num(gradient * u))))
-        numeric = self.differences(partial(self.slope_by, u, v), 1.0, size)
+        differences = self.differences(partial(self.slope_by, u, v), 1.0, size)
         typical = _norm(one * u)
-        return self.compared(None, _product(other, v), _product(one, u), numeric, None, typical)
+        return self.compared(None, _product(other, v), _product(one, u), differences, None, typical)
 
     def hessian(self, columns: list[int], mode: str | None, sampled: bool) -> dict[tuple[int, int], float]:
         """Entries (i, j) of the Hessian, of all columns in either mode, or of some, forward over reverse."""
@@ -328,28 +331,30 @@ class _Checking:
 
     # Numbers
 
-    def differences(self, f: Callable[[float], Any], scale: float, size: float) -> Numeric:
-        """The derivative of f at 0. scale: what a step is measured by; size: how large f is."""
-        best: Numeric | None = None
-        for step in STEPS:
-            h = step * float(scale)
-            with np.errstate(all="ignore"):
-                wide, narrow = _slope(f, h), _slope(f, h / 2)
-                value = (4 * narrow - wide) / 3
-                noise = 2 * self.exact * size / h
-                found = Numeric(float(value), float(abs(value - narrow) + noise), noise, 8 * step * noise, h)
-            if best is None or found.error < best.error or not best.error < np.inf:
-                best = found
-            if found.error <= 0.1 * self.rtol * abs(found.value):
-                break
-        assert best is not None
-        return best
+    def differences(self, f: Callable[[float], Any], scale: float, size: float) -> Differences:
+        """What gives the derivative of f at 0. scale: what a step is measured by; size: how large f is."""
+        return Differences(f, float(scale), size, 2 * self.exact * size, 0.1 * self.rtol)
 
     def compared(
+        self,
+        index: tuple[int, ...] | None,
+        a: float,
+        b: float,
+        differences: Differences,
+        c: float | None,
+        typical: float,
+    ) -> Comparison:
+        """Reverse a and forward b, differences, complex step c. typical: how large such derivatives are here."""
+        made = self.held(index, float(a), float(b), differences.value(), c, typical)
+        if made.agrees or not self.exact_agree(made, typical):
+            return made
+        # All that is exact agrees. Long programs round more than their last operation does: that is measured now.
+        return self.held(index, made.reverse, made.forward, differences.value(measured=True), c, typical)
+
+    def held(
         self, index: tuple[int, ...] | None, a: float, b: float, numeric: Numeric, c: float | None, typical: float
     ) -> Comparison:
-        """Reverse a and forward b, numeric, complex step c. typical: how large such derivatives are here."""
-        a, b = float(a), float(b)
+        """These ways held against each other."""
         size = max((abs(x) for x in (a, b, numeric.value, 1e-3 * typical) if np.isfinite(x)), default=0.0)
         allowed = self.rtol * size + numeric.rounding + 1e-300
         # Differences may be less exact than is asked for; but only so much is forgiven.
@@ -359,6 +364,12 @@ class _Checking:
         if c is not None:
             excess.append(_apart(a, c) / allowed)
         return Comparison(index, a, b, numeric.value, c, numeric.error, numeric.step, float(max(excess)))
+
+    def exact_agree(self, made: Comparison, typical: float) -> bool:
+        """Whether the ways without differences agree, which are all finite."""
+        ways = [x for x in (made.reverse, made.forward, made.complex) if x is not None]
+        size = max(*map(abs, ways), 1e-3 * typical)
+        return bool(np.all(np.isfinite([*ways, made.numeric])) and max(ways) - min(ways) <= self.rtol * size)
 
     def unit(self, i: int) -> Array:
         unit = np.zeros(self.point.size, self.point.dtype)
@@ -405,6 +416,54 @@ class _Checking:
             if name in STOPPING:
                 found.append((name, node.span.line))
         return tuple(found)
+
+
+class Differences:
+    """The derivative of a function at 0 by differences.
+
+    f       the function; scale, what a step is measured by; size, how large f is
+    noise   how far values of f are off by the rounding of their last operation; enough, the error to reach, relative
+    """
+
+    def __init__(self, f: Callable[[float], Any], scale: float, size: float, noise: float, enough: float) -> None:
+        self.f = f
+        self.scale = scale
+        self.size = size
+        self.noise = noise
+        self.enough = enough
+
+    def value(self, measured: bool = False) -> Numeric:
+        """The derivative, of the first step that is exact enough, else of the best. measured: find the noise first."""
+        found_noise = max(self.noise, self.measured() if measured else 0.0)
+        forgiven = max(self.noise, min(found_noise, SCATTER * self.size))
+        best: Numeric | None = None
+        for step in STEPS:
+            h = step * self.scale
+            with np.errstate(all="ignore"):
+                wide, narrow = _slope(self.f, h), _slope(self.f, h / 2)
+                value = (4 * narrow - wide) / 3
+                error = abs(value - narrow) + found_noise / h
+                found = Numeric(float(value), float(error), forgiven / h, 8 * step * self.noise / h, h)
+            if best is None or found.error < best.error or not best.error < np.inf:
+                best = found
+            if found.error <= self.enough * abs(found.value):
+                break
+        assert best is not None
+        return best
+
+    def measured(self) -> float:
+        """How far values of f are off: what is left of neighbouring ones where a polynomial is taken away.
+
+        The differences of the third to fifth order of a smooth function are its rounding at such short distances.
+        """
+        with np.errstate(all="ignore"):
+            left = np.array([float(self.f(self.scale * NEIGHBOUR * k)) for k in range(-4, 4)])
+            spread = []
+            for order in range(1, 6):
+                left = np.diff(left)
+                spread.append(np.sqrt(np.mean(left**2) * factorial(order) ** 2 / factorial(2 * order)))
+        most = float(max(spread[2:]))
+        return 4 * most if np.isfinite(most) else 0.0
 
 
 def _numbers(node: Node, operands: list[Any]) -> Iterable[tuple[Any, Any]]:

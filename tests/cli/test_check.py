@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ndgrad.lang import compile, load
+from ndgrad.cli.checking import reasons
+from ndgrad.lang import checking, compile, load
 from ndgrad.lang.checking import Check, check
 
 ROOT = Path(__file__).parent.parent.parent
@@ -227,3 +228,39 @@ def test_the_precision_that_is_asked_for() -> None:
 def test_inputs_in_float32_are_checked_in_float64() -> None:
     (made,) = check(compile("input x\noutput z = exp(x)\n"), {"x": np.array([1, 2], np.float32)}, ["x"], rtol=1e-9)
     assert made.agrees
+
+
+def test_the_rounding_of_a_long_program_is_no_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = compile(
+        """
+input p = [1.1, 0.4, 0.4, 0.1]
+u = 10.0
+v = 5.0
+for i in range(300):
+    du = p[0] * u - p[1] * u * v / 10
+    dv = p[2] * u * v / 10 - p[3] * v
+    u = u + 0.04 * du
+    v = v + 0.04 * dv
+output L = (u - 3) ** 2 + v ** 2
+"""
+    )
+    [made] = check(program, grad=["p"], rtol=1e-10)
+    assert made.agrees
+    assert max(abs(c.reverse - c.numeric) / abs(c.reverse) for c in made.entries) > 1e-10
+    monkeypatch.setattr(checking.Differences, "measured", lambda self: 0.0)
+    assert not check(program, grad=["p"], rtol=1e-10)[0].agrees
+
+
+def test_a_slightly_wrong_rule_and_a_jump_are_no_rounding() -> None:
+    [wrong] = check(compile(FIXED.format(3.000003)), grad=["x"], rtol=1e-8)
+    assert not wrong.agrees
+    [jumps] = check(compile("input x = 2.0\ny = x ** 3 + floor(x)"), grad=["x"], rtol=1e-8)
+    assert not jumps.agrees
+
+
+def test_where_differences_alone_fail_no_rule_is_blamed() -> None:
+    [made] = check(compile("input x = 0.3\ny = sin(1e10 * x)"), grad=["x"])
+    assert not made.agrees
+    assert reasons(made) == [
+        "only the differences are off, all that is exact agrees: the program jumps, or is too steep for them"
+    ]
