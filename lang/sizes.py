@@ -22,11 +22,36 @@ Sizes = Mapping[str, int]
 
 
 def samples(names: Sequence[str]) -> list[dict[str, int]]:
-    """Sizes for the names, all different, small and large, even and odd: one set where there are no names."""
+    """Sizes for the names, all different, small and large, even and odd: one set where there are no names.
+
+    No two pairs are equally far apart, so that a difference tells its names; which of two sizes is the larger one
+    changes from set to set, so that no error seems sure which comes for one order alone.
+    """
     if not names:
         return [{}]
-    starts = ((11, 2), (64, 7), (241, 11), (1502, 13))
-    return [{name: start + step * i for i, name in enumerate(names)} for start, step in starts]
+    places = _apart(len(names))
+    made = []
+    start = 0
+    for i, (least, step) in enumerate(((11, 2), (64, 7), (241, 11), (1502, 13))):
+        start = max(least, start)
+        order = places if i % 2 == 0 else places[::-1]
+        made.append({name: start + step * place for name, place in zip(names, order, strict=True)})
+        start += step * places[-1] + 5  # sizes of a name grow from set to set
+    return made
+
+
+def _apart(count: int) -> list[int]:
+    """The first numbers of which no two pairs have the same sum, or are equally far apart."""
+    found: list[int] = []
+    sums: set[int] = set()
+    number = 0
+    while len(found) < count:
+        new = {number + other for other in (*found, number)}
+        if not new & sums:
+            found.append(number)
+            sums |= new
+        number += 1
+    return found
 
 
 class Form(Frozen):

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ndgrad.lang import catalogue
+from ndgrad.lang import catalogue, compile
+from ndgrad.lang.linting import check
 
 ROOT = Path(__file__).parent.parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -186,3 +187,23 @@ def test_the_page_names_every_warning_of_lint() -> None:
     for entry in catalogue.entries():
         if re.match(r"W[23]", entry.code) and "ndgrad lint" in entry.fails:
             assert entry.code in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input x: [n, c, t]\ninput w: [o, c, k]\noutput zeros((n, o, t - k + 1)) + sum(x) * sum(w)",
+        "input x: [n]\ninput w: [k]\noutput zeros(n - k) + sum(x) * sum(w)",
+        "input x: [n]\ninput w: [k]\noutput zeros(k - n) + sum(x) * sum(w)",
+        "input x: [a]\ninput y: [b]\ninput z: [c]\noutput zeros((b - a, c - b)) + sum(x) + sum(y) + sum(z)",
+    ],
+)
+def test_sizes_whose_order_is_open_are_no_mistake(text: str) -> None:
+    assert check(compile(text)) == ()
+
+
+def test_the_names_of_a_condition_are_those_that_matter() -> None:
+    text = "input x: [n, c, t]\ninput w: [o, c, k]\noutput x[0, :, :] @ w[0, :, :]"
+    assert [found.message for found in check(compile(text))] == [
+        "these shapes do not multiply, unless `c` and `t` are equal"
+    ]
