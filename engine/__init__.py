@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from ndgrad.lang import load as load
     from ndgrad.ndarray import NDArray as NDArray
     from ndgrad.ndarray import array as array
+    from ndgrad.recomputed import checkpoint as checkpoint
+    from ndgrad.recomputed import custom_gradient as custom_gradient
     from ndgrad.tracing import jvp as jvp
-    from ndgrad.transforms import checkpoint as checkpoint
-    from ndgrad.transforms import custom_gradient as custom_gradient
     from ndgrad.transforms import grad as grad
     from ndgrad.transforms import hessian as hessian
     from ndgrad.transforms import hvp as hvp
@@ -65,7 +65,8 @@ _NAMES = {
     "vmap": "ndgrad.batching",
     **dict.fromkeys(("Context", "cpu", "gpu", "current_context"), "ndgrad.context"),
     **dict.fromkeys(("grad", "value_and_grad", "vjp", "jacobian", "hessian", "hvp"), "ndgrad.transforms"),
-    **dict.fromkeys(("checkpoint", "custom_gradient", "stop_gradient"), "ndgrad.transforms"),
+    **dict.fromkeys(("checkpoint", "custom_gradient"), "ndgrad.recomputed"),
+    "stop_gradient": "ndgrad.transforms",
     "GradientNote": "ndgrad.autograd",
     "load": "ndgrad.lang",
     "compile": "ndgrad.lang",

@@ -18,7 +18,7 @@ from ndgrad import problems
 from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import lookup
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE
+from ndgrad.tape import STATE, tick
 from ndgrad.tracing import Dual, Traced, recorded
 
 
@@ -87,7 +87,7 @@ def _batch_size(given: Sequence[Any], level: int) -> int:
     return size
 
 
-def _with_batch(x: Any, level: int, n: int) -> NDArray:
+def with_batch(x: Any, level: int, n: int) -> NDArray:
     """x as an array with the batch axis in front, repeated if it has none."""
     if _is_batched(x, level):
         return x.value  # type: ignore[no-any-return]
@@ -180,7 +180,7 @@ def _as_matrix(x: Any, level: int, n: int, stack: int, row: bool) -> Any:
 def _joined(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...], level: int) -> Any:
     n = _batch_size(given, level)
     ndim = _ndim(given[0]) + (op.name == "stack")
-    return op.call([_with_batch(x, level, n) for x in given], int(statics[0]) % ndim + 1)
+    return op.call([with_batch(x, level, n) for x in given], int(statics[0]) % ndim + 1)
 
 
 def _index(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...], level: int) -> Any:
@@ -202,7 +202,7 @@ def _stack_of_matrices(op: Primitive, given: tuple[Any, ...], statics: tuple[Any
     n = _batch_size(given, level)
     if any(_ndim(x) != 2 for x in given):
         return None
-    return op.call(*(_with_batch(x, level, n) for x in given), *statics)
+    return op.call(*(with_batch(x, level, n) for x in given), *statics)
 
 
 class _EachExample:
@@ -224,7 +224,7 @@ def _custom_call(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...]
     value = rule.value
     while isinstance(value, Dual) and value.level > level:  # its tangent has been seen to
         value = value.primal
-    return op.call([_with_batch(x, level, n) for x in given], _EachExample(rule, _with_batch(value, level, n)))
+    return op.call([with_batch(x, level, n) for x in given], _EachExample(rule, with_batch(value, level, n)))
 
 
 _RULES: dict[str, Callable[..., Any]] = {
@@ -277,7 +277,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
             raise problems.does_not_fit("vmap", "the arguments need one batch size", shapes)
         (n,) = sizes
         STATE.traces += 1
-        level = STATE.traces
+        level = tick()
         try:
             wrapped = [
                 a if axis is None else Batched(level, _call("moveaxis")(a, axis, 0) if axis else a)
@@ -287,7 +287,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
         finally:
             STATE.traces -= 1
         if isinstance(y, tuple):
-            return tuple(_with_batch(part, level, n) for part in y)
-        return _with_batch(y, level, n)
+            return tuple(with_batch(part, level, n) for part in y)
+        return with_batch(y, level, n)
 
     return mapped

@@ -178,6 +178,13 @@ def overwritten(op: str, places: str) -> GradientError:
     return GradientError(Diagnostic("E405", message, help=cure))
 
 
+def changed_since(op: str) -> GradientError:
+    """E405: a function that is run again for its derivative gives another value than before."""
+    message = f"the function given to `{op}` gives another value when it is run again for the derivative"
+    cure = "it reads something that has changed since: pass that as an argument"
+    return GradientError(Diagnostic("E405", message, help=cure))
+
+
 def not_differentiable(op: str, reason: str) -> GradientError:
     """E406: an operation that has no derivative here."""
     return GradientError(Diagnostic("E406", f"`{op}` has no derivative: {reason}"))

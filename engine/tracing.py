@@ -19,7 +19,7 @@ from ndgrad.apply import attach, fault, plain_function
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import KEEPING, STATE
+from ndgrad.tape import KEEPING, STATE, tick
 
 _new = NDArray.__new__
 
@@ -320,7 +320,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     from ndgrad.ndarray import array
 
     STATE.traces += 1
-    level = STATE.traces
+    level = tick()  # later ones are further in; none comes twice, for what was recorded outlives its level
     try:
         duals = []
         for primal, tangent in zip(primals, tangents, strict=True):
@@ -333,11 +333,12 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     finally:
         STATE.traces -= 1
     if isinstance(y, tuple):
-        return tuple(_split(part, level)[0] for part in y), tuple(_split(part, level)[1] for part in y)
-    return _split(y, level)
+        return tuple(split(part, level)[0] for part in y), tuple(split(part, level)[1] for part in y)
+    return split(y, level)
 
 
-def _split(y: Any, level: int) -> tuple[Any, Any]:
+def split(y: Any, level: int) -> tuple[Any, Any]:
+    """The primal and the tangent of y at a level."""
     if isinstance(y, Dual) and y.level == level:
         return y.primal, y.tangent
     return y, _zeros_like(y)

@@ -7,15 +7,19 @@ the engine can call, and what comes out becomes values of the program again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ndgrad import transforms
 from ndgrad.batching import vmap
 from ndgrad.errors import Span
+from ndgrad.implicit import fixed_point
 from ndgrad.lang import problems
 from ndgrad.lang.values import Function, Special, described, rows, stacked
 from ndgrad.ndarray import NDArray, array
 from ndgrad.primitive import Primitive
+from ndgrad.recomputed import checkpoint, custom_gradient
+from ndgrad.tape import STATE
 from ndgrad.tracing import jvp
 
 Call = Callable[..., Any]
@@ -207,20 +211,26 @@ def _scan(span: Span, state: Any, function: Any, carry: Any, values: Any) -> Any
     return carry, stacked(tuple(outputs), tuple(span for _ in outputs), span)
 
 
+def _again(state: Any) -> Callable[[], AbstractContextManager[None]]:
+    """What a function is run again in: its rounds and calls have been counted, and what it prints has been seen."""
+    from ndgrad.lang.rerun import recorded
+
+    return lambda: recorded(state, STATE.training)
+
+
 def _checkpoint(span: Span, state: Any, function: Any) -> Special:
-    call = _python(function, span, state)
-    kept = transforms.checkpoint(call)
+    kept = checkpoint(_python(function, span, state), _again(state))
     return _named("checkpoint", lambda here, running, *values: kept(*(_array(v, here) for v in values)))
 
 
 def _custom_gradient(span: Span, state: Any, function: Any, rule: Any) -> Special:
-    stated = transforms.custom_gradient(_python(function, span, state), _python(rule, span, state))
+    stated = custom_gradient(_python(function, span, state), _python(rule, span, state))
     return _named("custom_gradient", lambda here, running, *values: stated(*(_array(v, here) for v in values)))
 
 
 def _fixed_point(span: Span, state: Any, function: Any, start: Any) -> Any:
     """The x with f(x) = x that iteration from x0 reaches; differentiated by the implicit function theorem."""
-    return transforms.fixed_point(_python(function, span, state), _array(start, span))
+    return fixed_point(_python(function, span, state), _array(start, span), scope=_again(state))
 
 
 DERIVATIVES: tuple[Special, ...] = (

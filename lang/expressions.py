@@ -340,8 +340,8 @@ class Expressions:
         own = dict.fromkeys((*(p.name for p in parameters), *local))
         scope = Scope(own, self.scope)
         run = body(self.inner(scope))
-        size = scope.size
-        return lambda f: Function(name, parameters, tuple([d(f) for d in defaults]), size, run, f)
+        size, free = scope.size, scope.free
+        return lambda f: Function(name, parameters, tuple([d(f) for d in defaults]), size, run, f, free)
 
 
 def _operation(name: str) -> Callable[..., Any]:

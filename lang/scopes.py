@@ -69,11 +69,15 @@ def _merge(into: dict[str, syntax.Node], more: dict[str, syntax.Node]) -> None:
 
 
 class Scope:
-    """The names of one function (or of the program), each with its place in the frame."""
+    """The names of one function (or of the program), each with its place in the frame.
+
+    free: what has been found further out, for this function or one in it: how many frames out, and the place there
+    """
 
     def __init__(self, names: Iterable[str], around: Scope | None = None) -> None:
         self.places = {name: FIRST + i for i, name in enumerate(names)}
         self.around = around
+        self.free: set[tuple[int, int]] = set()
 
     @property
     def size(self) -> int:
@@ -91,6 +95,11 @@ class Scope:
         while scope is not None:
             place = scope.places.get(name)
             if place is not None:
+                passed: Scope | None = self
+                for left in range(out, 0, -1):
+                    assert passed is not None
+                    passed.free.add((left, place))
+                    passed = passed.around
                 return out, place
             scope = scope.around
             out += 1

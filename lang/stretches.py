@@ -101,7 +101,7 @@ def _detached(value: Any, numbers: dict[int, int]) -> Any:
     if value.__class__ is tuple:
         return tuple([_detached(part, numbers) for part in value])
     if value.__class__ is Function:
-        bare = Function(value.name, value.parameters, value.defaults, value.size, value.body, [])
+        bare = Function(value.name, value.parameters, value.defaults, value.size, value.body, [], value.free)
         return _Frame(numbers[id(value.frame)], bare) if id(value.frame) in numbers else _Frame(-1)
     return value
 
@@ -117,6 +117,8 @@ def _attached(value: Any, frames: list[Frame]) -> Any:
             return UNBOUND  # a function of a loop that calls none
         frame, made = frames[value.number], value.function
         return (
-            frame if made is None else Function(made.name, made.parameters, made.defaults, made.size, made.body, frame)
+            frame
+            if made is None
+            else Function(made.name, made.parameters, made.defaults, made.size, made.body, frame, made.free)
         )
     return value

@@ -7,19 +7,24 @@ changed in place, so a variable holds a value, never a reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Set
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ndgrad.errors import Diagnostic, Error, Span
 from ndgrad.lang import problems
 from ndgrad.lang.scalars import OPERATIONS
+from ndgrad.lang.scopes import AROUND, FIRST
+from ndgrad.lang.scopes import STATE as RUN
 from ndgrad.lang.syntax import Parameter
 from ndgrad.ndarray import NDArray, array, plain
 from ndgrad.ops import find
 from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE, Remote
+
+if TYPE_CHECKING:
+    from ndgrad.captures import Seen
 
 Frame = list[Any]
 Run = Callable[[Frame], Any]
@@ -41,7 +46,7 @@ UNBOUND = Unbound()
 class Function:
     """A function of the program: its code, and the frame that it was defined in."""
 
-    __slots__ = ("body", "defaults", "frame", "name", "parameters", "size")
+    __slots__ = ("body", "defaults", "frame", "free", "name", "parameters", "size")
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class Function:
         size: int,
         body: Run,
         frame: Frame,
+        free: Set[tuple[int, int]],
     ) -> None:
         self.name = name
         self.parameters = parameters
@@ -58,6 +64,38 @@ class Function:
         self.size = size
         self.body = body
         self.frame = frame
+        self.free = free  # what it may read: how many frames out, and the place there
+
+    def __captured__(self, seen: Seen) -> Function:
+        """The function, whose variables keep what they hold now; nobody holds its frames but it."""
+        made = Function(self.name, self.parameters, (), self.size, self.body, _around(self.frame, seen), self.free)
+        seen[id(self)] = self, made
+        made.defaults = _held(self.defaults, seen)
+        for out, place in self.free:
+            theirs, own = self.frame, made.frame
+            for _ in range(out - 1):
+                theirs, own = theirs[AROUND], own[AROUND]
+            if own[place] is UNBOUND:
+                own[place] = _held(theirs[place], seen)
+        return made
+
+
+def _around(frame: Frame, seen: Seen) -> Frame:
+    """A frame like this one, and like those around it, whose variables have no values yet."""
+    if id(frame) not in seen:
+        around = None if frame[AROUND] is None else _around(frame[AROUND], seen)
+        seen[id(frame)] = frame, [around, frame[RUN], None, *[UNBOUND] * (len(frame) - FIRST)]
+    made: Frame = seen[id(frame)][1]
+    return made
+
+
+def _held(value: Any, seen: Seen) -> Any:
+    """A value to keep. Of arrays the very objects: one that is held is not written to."""
+    from ndgrad.captures import captured
+
+    if isinstance(value, NDArray):
+        return value
+    return tuple([_held(part, seen) for part in value]) if value.__class__ is tuple else captured(value, seen)
 
 
 class Special:
@@ -73,6 +111,15 @@ class Special:
         self.least = least
         self.most = most
         self.keywords = keywords  # of the last parameters
+
+    def __captured__(self, seen: Seen) -> Special:
+        """The function, whose variables keep what they hold now."""
+        from ndgrad.captures import captured
+
+        call = captured(self.call, seen)
+        made = self if call is self.call else Special(self.name, call, self.least, self.most, self.keywords)
+        seen[id(self)] = self, made
+        return made
 
 
 class Lazy:

@@ -102,7 +102,7 @@ class Placeholder(Traced):
 
     __slots__ = ("_dtype", "_shape", "register", "trace")
     _dtype: np.dtype[Any]
-    level = 1 << 30
+    level = 1 << 62  # above all others
 
     def __init__(self, trace: Trace, register: int, shape: Shape | None, dtype: Any) -> None:
         self.trace = trace

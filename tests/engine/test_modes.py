@@ -11,8 +11,8 @@ import pytest
 import ndgrad
 from ndgrad import autograd, nd
 from ndgrad.errors import Error
+from ndgrad.implicit import fixed_point
 from ndgrad.ndarray import NDArray
-from ndgrad.transforms import fixed_point
 
 rng = np.random.default_rng(3)
 Function = Callable[..., Any]
