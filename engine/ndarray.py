@@ -103,14 +103,20 @@ class NDArray:
         return made.copy() if copy else made
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **named: Any) -> Any:
-        from ndgrad.ops import lookup
+        if method == "__call__" and not named:
+            from ndgrad.ops import find
 
-        op = lookup(
-            {"absolute": "abs", "true_divide": "divide", "remainder": "mod"}.get(ufunc.__name__, ufunc.__name__)
-        )
-        if method != "__call__" or op is None or named:
-            return NotImplemented
-        return op.call(*inputs)
+            op = find(ufunc.__name__)
+            if op is not None:
+                return op.call(*inputs)
+        from ndgrad.dispatch import apply_ufunc
+
+        return apply_ufunc(ufunc, method, inputs, named)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
+        from ndgrad.dispatch import apply_function
+
+        return apply_function(function, args, named)
 
     def __repr__(self) -> str:
         parts = ("NDArray", "x".join(map(str, self.shape)), f"@{self.context}")

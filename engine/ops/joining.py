@@ -25,6 +25,13 @@ def _joined(shapes: tuple[Shape, ...], axis: int) -> Shape:
     return (*first[:at], sum(s[at] for s in shapes), *first[at + 1 :])
 
 
+def _named(axis: Any) -> Any:
+    """The axis, which is one: NumPy takes None for flat arrays, which `ravel` makes here."""
+    if axis is None:
+        raise problems.bad_argument("concatenate", "axis is an integer")
+    return axis
+
+
 def _pieces(F: Any, g: Any, shapes: tuple[Shape, ...], axis: int) -> list[Any]:
     at = axis % len(g.shape)
     lead = (slice(None),) * at
@@ -38,7 +45,7 @@ def _pieces(F: Any, g: Any, shapes: tuple[Shape, ...], axis: int) -> list[Any]:
 
 concatenate = primitive(
     "concatenate",
-    value=lambda F, arrays, axis=0: F.concatenate(arrays, axis=axis),
+    value=lambda F, arrays, axis=0: F.concatenate(arrays, axis=_named(axis)),
     vjp=lambda F, g, arrays_shape, axis: _pieces(F, g, arrays_shape, axis),
     linear="jointly",
     routes=True,

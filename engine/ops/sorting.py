@@ -28,9 +28,10 @@ def _along_shape(x: tuple[int, ...], indices: tuple[int, ...], axis: int) -> tup
     (at,) = axes_of("take_along_axis", axis, x)
     if len(indices) != len(x):
         raise problems.does_not_fit("take_along_axis", "indices need as many axes as the array", (x, indices))
-    if any(i != at and 1 not in (m, n) and m != n for i, (m, n) in enumerate(zip(x, indices, strict=True))):
-        raise problems.bad_index("the index arrays do not broadcast together", x)
-    return indices
+    try:
+        return np.broadcast_shapes(indices, tuple(1 if i == at else n for i, n in enumerate(x)))
+    except ValueError:
+        raise problems.bad_index("the index arrays do not broadcast together", x) from None
 
 
 def _along_index(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -46,7 +47,7 @@ def _along_index(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, 
         else:
             around = [1] * len(shape)
             around[i] = -1
-            key.append(np.arange(shape[i] if indices.shape[i] != 1 else indices.shape[i]).reshape(around))
+            key.append(np.arange(shape[i]).reshape(around))
     return tuple(key)
 
 
