@@ -358,6 +358,8 @@ class _Sweep:
 
     def add(self, parent: Node, c: Any) -> None:
         """Accumulate `c` into the cotangent of `parent`, in its shape and dtype."""
+        if not self.graph and isinstance(c, (NDArray, Reached)):
+            c = _unrecorded(c)
         if c.__class__ is not Scattered and c.__class__ is not Reached:
             if STATE.fusion is not None and c.__class__ is ndarray and not self.careful:
                 c = STATE.fusion.unspread(c)
@@ -514,7 +516,12 @@ def _slots(F: Any, node: Node, g: Any, saved: tuple[Any, ...]) -> tuple[Any, ...
 
 def _wrapped(saved: Any, node: Node | None) -> Any:
     """A saved value as a recorded array with its own history."""
-    if saved is None or isinstance(saved, NDArray):
+    if saved is None:
+        return saved
+    if isinstance(saved, NDArray):
+        if saved._node is None and node is not None:  # the value of a traced node, which would hold its node
+            saved = saved.twin() if saved.traced else saved.detach()  # type: ignore[attr-defined]
+            saved._node = node
         return saved
     if node is None and saved.__class__ in (float, int, bool):
         return saved
@@ -527,6 +534,18 @@ def _array(value: Any, node: Node | None = None) -> NDArray:
         made: NDArray = STATE.fusion.large(value, node)
         return made
     return new_array(value, node)
+
+
+def _unrecorded(c: Any) -> Any:
+    """A cotangent that the rules of a traced node made in NDArrays as the plain or deferred array inside.
+
+    Only so do the cotangents that meet in a sweep go together, and pass the steps that are made for plain arrays.
+    """
+    if c.__class__ is Reached:
+        return Reached(_unrecorded(c.value), _unrecorded(c.live))
+    if not isinstance(c, NDArray) or c.traced:
+        return c
+    return c._data if c.__class__ is NDArray else c.lazy  # type: ignore[attr-defined]
 
 
 def _unmasked(g: Any) -> Any:

@@ -160,7 +160,10 @@ def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any
     parents = tuple(x.node if isinstance(x, NDArray) else None for x in given)
     if all(p is None for p in parents):
         return out
-    made = attach(op, out, given, given, parents, statics)
+    # What is saved are twins: an array changes in place when it is written to, and y itself would hold its node,
+    # which holds y.
+    kept = tuple(map(_bare_twin, out)) if isinstance(out, tuple) else _bare_twin(out)
+    made = attach(op, kept, given, tuple(map(_twin, given)), parents, statics)
     for mine, wrapped in zip(
         out if isinstance(out, tuple) else (out,), made if isinstance(made, tuple) else (made,), strict=True
     ):
@@ -171,6 +174,20 @@ def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any
                 if parent is not None and parent.op is op:
                     parent.mark(traced=True)
     return out
+
+
+def _bare_twin(x: Any) -> Any:
+    """An array once more, without its node."""
+    return x.twin() if isinstance(x, Traced) else x.detach()
+
+
+def _twin(x: Any) -> Any:
+    """A traced array once more, with its node; anything else as it is."""
+    if not isinstance(x, Traced):
+        return x
+    made = x.twin()
+    made._node = x._node
+    return made
 
 
 def _dual(level: int, y: NDArray, y_dot: Any) -> NDArray:

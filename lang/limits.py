@@ -52,11 +52,19 @@ class Watch:
     def __enter__(self) -> None:
         if self.seconds is None and self.bytes is None and self.look is None:
             return
+        if self.bytes is not None and used_memory() > self.bytes:  # a thread may not even start, and not say so
+            raise problems.raised(problems.memory_used_up(None, self.bytes, ""))
         import threading
 
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self.watch, daemon=True)
-        self.thread.start()
+        thread = threading.Thread(target=self.watch, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # not even a thread's stack fits
+            if self.bytes is None:
+                raise
+            raise problems.raised(problems.memory_used_up(None, self.bytes, "")) from None
+        self.thread = thread
 
     def __exit__(self, *_: object) -> None:
         if self.thread is not None:

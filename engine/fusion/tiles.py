@@ -265,6 +265,7 @@ def _patch(exact: Callable[[Any], Any]) -> Callable[..., Any]:
     def patch(values: Any, where: Any, x: Any, out: Array) -> None:
         np.copyto(out, values)
         if np.count_nonzero(where):
+            where, x = np.broadcast_to(where, out.shape), np.broadcast_to(x, out.shape)  # either may be 0-d
             out[where] = exact(x[where])
 
     return patch

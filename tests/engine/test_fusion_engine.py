@@ -20,6 +20,8 @@ from ndgrad import NDArray, autograd, errors, nd
 from ndgrad.fusion import lazy, report
 from ndgrad.fusion.large import Large
 from ndgrad.tape import LARGE, STATE
+from ndgrad.tracing import jvp
+from ndgrad.transforms import grad, hvp
 
 RNG = np.random.default_rng(11)
 BEGINNING = RNG.bit_generator.state
@@ -317,3 +319,16 @@ def test_random_programs_agree(data: st.DataObject) -> None:
         return nd.sum(x * row + column) + sum((nd.sum(v) for v in values[3:]), start=nd.sum(x))
 
     agree(program, *(RNG.uniform(-1, 1, shape) for shape in ((5, 4), (1, 4), (5, 1))), rtol=1e-9)
+
+
+def test_derivatives_of_derivatives_wait_as_well() -> None:
+    vector = nd.array(np.array([0.5, -2.0]))
+    agree(lambda x, y: nd.sum(hvp(lambda t: nd.sum(t * t * y), x, y)), np.ones(2), np.array([3.0, 4.0]))
+    agree(lambda x, y: nd.sum(hvp(lambda t: nd.sum(nd.tanh(t) * nd.exp(y)), x, y) * y), np.ones(2), np.array([3.0, 4]))
+    agree(lambda x: nd.sum(jvp(grad(lambda t: nd.sum(nd.tanh(t) * t)), [x], [vector])[1]), np.array([0.1, 1.0]))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,)])
+def test_slopes_that_have_lost_their_digits_are_patched_in_every_shape(shape: tuple[int, ...]) -> None:
+    for function in (nd.tanh, nd.sigmoid):
+        agree(lambda x, function=function: nd.sum(function(x)), np.full(shape, 30.0))

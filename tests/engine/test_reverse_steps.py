@@ -15,6 +15,7 @@ from ndgrad import autograd, nd
 from ndgrad.ops import find, names
 from ndgrad.primitive import Primitive
 from ndgrad.reverse import reverse_step
+from ndgrad.transforms import hvp
 
 STRAIGHT = [op for op in map(find, names()) if op is not None and op.straight]
 SHAPES = {"same": ((3,), (3,)), "scalars": ((), ()), "broadcast": ((2, 3), (3,)), "0-d beside": ((2, 3), ())}
@@ -73,3 +74,30 @@ def test_an_operation_gets_its_step_when_it_is_hot(monkeypatch: pytest.MonkeyPat
             y = op.call(y)
     y.backward()
     assert op.back is not None
+
+
+def test_made_steps_take_what_the_rules_of_traced_nodes_give() -> None:
+    """Beside a Hessian-vector product, plain nodes get cotangents from nodes of values that were inside it."""
+
+    def gradients() -> list[np.ndarray]:
+        x, y = (nd.array(np.array(v)) for v in ([0.1, 1.0], [0.5, 0.3]))
+        x.attach_grad()
+        y.attach_grad()
+        with autograd.record():
+            z = nd.sum(hvp(lambda t: nd.sum(nd.tanh(t) * nd.exp(y)), x, y) * y)
+        z.backward()
+        return [x.grad.asnumpy(), y.grad.asnumpy()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for op in STRAIGHT:
+            patch.setattr(op, "steps", 10**9)
+            patch.setattr(op, "back", None)
+        wanted = gradients()
+        for op in STRAIGHT:
+            patch.setattr(op, "back", reverse_step(op))
+        got = gradients()
+    x, y = np.array([0.1, 1.0]), np.array([0.5, 0.3])
+    curved = -2 * np.tanh(x) / np.cosh(x) ** 2
+    np.testing.assert_allclose(wanted[1], curved * np.exp(y) * (2 * y + y * y), rtol=1e-12)
+    for one, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-14)

@@ -212,3 +212,13 @@ def test_a_gradient_moves_with_what_its_function_reads_from_outside() -> None:
     close(ndgrad.jacobian(slope, mode="forward")(array(t)), -2 * A.T)
     close(ndgrad.jacobian(slope, mode="reverse")(array(t)), -2 * A.T)
     close(ndgrad.vmap(slope)(array([t, t_dot])), 2 * (A @ X - np.array([t, t_dot])) @ A)
+
+
+def test_a_write_inside_does_not_reach_what_was_recorded_before_it() -> None:
+    def function(x: NDArray) -> NDArray:
+        y = x * 2
+        z = y * y
+        y[0:1] = 5
+        return (z * y).sum()
+
+    close(ndgrad.hvp(function, array([1.0, 2.0]), array([1.0, 1.0])), [40, 96])

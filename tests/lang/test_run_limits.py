@@ -86,3 +86,10 @@ def test_a_caller_that_cannot_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> N
             sleep(0.01)
     assert told[0] == "E505"
     assert state.steps < 0
+
+
+@pytest.mark.parametrize("limit", [1, 2**20, 8 * 2**20])
+def test_a_limit_that_is_passed_at_the_start_is_said(limit: int) -> None:
+    """No thread that watches would fit; starting one could even wait for ever."""
+    error = stopped("1 + 1", max_memory=limit)
+    assert error.code == "E502"
