@@ -20,7 +20,9 @@ from ndgrad.ndarray import SUPPORTED, NDArray
 from ndgrad.ndarray import array as _array
 from ndgrad.ops import find, names
 from ndgrad.ops.shape import as_shape
+from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE
+from ndgrad.told import Signature, told
 
 __all__ = [
     "NDArray",
@@ -113,7 +115,9 @@ class _Linalg:
         op = find(name)
         if found is None and op is None:
             raise AttributeError(f"nd.linalg has no function {name!r}")
-        return with_out(name, found if found is not None else op.call)  # type: ignore[union-attr]
+        if found is not None:
+            return with_out(f"linalg_{name}", found)
+        return with_out(name, op.call)  # type: ignore[union-attr]
 
 
 class _Random:
@@ -146,8 +150,7 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             y = call(data if x is None else x)
             return y if out is None else _into(out, y)
 
-        single.__name__ = name
-        return single
+        return _described(single, name, op, call)
 
     if "out" in getattr(getattr(call, "__code__", None), "co_varnames", ()):
         return call  # an update, which knows what to do with it
@@ -163,8 +166,15 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             raise problems.wrong_call(name, str(error).split("() ")[-1]) from None
         return made if out is None else _into(out, made)
 
-    function.__name__ = name
-    return function
+    return _described(function, name, op, call)
+
+
+def _described(function: Any, name: str, op: Primitive | None, call: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with what help() and inspect.signature() say of it."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = told(name, op, call)
+    function.__wrapped__ = Signature(op, call)
+    return function  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> Any:
