@@ -541,6 +541,8 @@ class Turn:
             note(f)
         for guard, span, compared in variant.decisions:
             seen = state.path.places[id(span)][1 + guard.outcome]
+            state.path.clock += 1
+            seen.at = state.path.clock
             seen.count += n
             seen.compared = compared(made)[1]
         return int(n), stopped

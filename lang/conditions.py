@@ -52,23 +52,25 @@ class PathStep(Frozen):
 class Pass:
     """A decision while the run goes on."""
 
-    __slots__ = ("compared", "count", "kind", "rounds", "span", "taken")
+    __slots__ = ("at", "compared", "count", "kind", "rounds", "span", "taken")
 
-    def __init__(self, span: Span, kind: str, taken: bool, compared: Any, rounds: int | None) -> None:
+    def __init__(self, span: Span, kind: str, taken: bool, compared: Any, rounds: int | None, at: int) -> None:
         self.span = span
         self.kind = kind
         self.taken = taken
         self.compared = compared
         self.rounds = rounds
         self.count = 1
+        self.at = at  # when it was made, or the last of those it stands for
 
 
 class Path:
-    """The decisions of a run, in the order of their first entries."""
+    """The decisions of a run; those that an entry stands for are where the last of them was made."""
 
-    __slots__ = ("passes", "places")
+    __slots__ = ("clock", "passes", "places")
 
     def __init__(self) -> None:
+        self.clock = 0
         self.passes: list[Pass] = []
         self.places: dict[int, list[Any]] = {}
 
@@ -77,21 +79,23 @@ class Path:
         seen = self.places.get(id(span))
         if seen is None:
             seen = self.places[id(span)] = [0, None, None]
+        self.clock += 1
         if seen[0] < KEPT:
             seen[0] += 1
-            self.passes.append(Pass(span, kind, taken, compared, rounds))
+            self.passes.append(Pass(span, kind, taken, compared, rounds, self.clock))
             return
         merged = seen[1 + taken]
         if merged is None:
-            merged = seen[1 + taken] = Pass(span, kind, taken, compared, rounds)
+            merged = seen[1 + taken] = Pass(span, kind, taken, compared, rounds, self.clock)
             self.passes.append(merged)
             return
+        merged.at = self.clock
         merged.count += 1
         merged.compared = compared
         merged.rounds = rounds
 
     def steps(self, program: Source) -> list[PathStep]:
-        """The record, as data."""
+        """The record in the order of time, as data."""
         return [
             PathStep(
                 p.span.line,
@@ -104,7 +108,7 @@ class Path:
                 p.count,
                 None if p.span.source is program else p.span.source.name,
             )
-            for p in self.passes
+            for p in sorted(self.passes, key=lambda p: p.at)
         ]
 
 

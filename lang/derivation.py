@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from ndgrad.lang.notation import (
     Term,
     gradient_name,
     in_full,
+    is_name,
     output_name,
     parenthesised,
     ratio,
@@ -35,7 +37,7 @@ from ndgrad.lang.notation import (
 )
 from ndgrad.lang.recorded import Terms, written
 from ndgrad.lang.rules import Factors, indexed, multiplied, renamed
-from ndgrad.lang.syntax import Body
+from ndgrad.lang.syntax import Body, If, walk
 from ndgrad.lang.values import NUMBERS
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.sweep import Uncollected, sweep
@@ -91,6 +93,9 @@ def derive(
     if not story.steps:
         return _unmoved(of, output, wrt, variable, bindings, path, result)
     forward = story.forward()
+    if story.is_ambiguous(forward):  # p₂₀ by k, where p is the value before the loop
+        story.of = of = story.name(output.node)
+        forward = story.forward()
     backward = story.backward(np.asarray(head, dtype=output.dtype), adjoints or {})
     chain = story.chain(backward)
     closed = story.closed_form()
@@ -109,7 +114,8 @@ def derive(
         size = np.where(size > 0, size, np.max(size, initial=0.0) or 1.0)
         direction = np.random.default_rng(0).standard_normal(np.shape(result)) * size
         try:
-            along, numeric = float(np.vdot(result, direction)), probe(direction)
+            along = float(np.vdot(result, direction))
+            numeric = _nearest(along, probe, direction)
         except (Error, ValueError):  # close by, the program stops, or its value has another shape
             along = None
     return Derivation(
@@ -127,8 +133,18 @@ def derive(
         along=along,
         numeric=numeric,
         size=float(np.vdot(np.abs(head), np.abs(plain(output)))),
-        longest=max((loop.before + loop.count for loop in story.loops), default=0),
+        longest=max(((loop.before + loop.count) * loop.passes for loop in story.loops), default=0),
     )
+
+
+def _nearest(along: float, probe: Callable[[Any], float], direction: Any) -> float:
+    """The numeric derivative along a direction: where one difference is not near, of another step or both together,
+    since its error goes with the square of its step."""
+    numeric = probe(direction)
+    if np.isclose(along, numeric, rtol=1e-6, atol=0) or not np.isfinite(numeric):
+        return numeric
+    finer = probe(direction / 4) * 4
+    return min(numeric, finer, (16 * finer - numeric) / 15, key=lambda found: abs(found - along))
 
 
 def _ratio_of(closed: str, of: str, output: NDArray, wrt: str, variable: NDArray) -> tuple[str, ...]:
@@ -198,12 +214,39 @@ class _Story(Terms):
 
         What a loop begins with is often no value of the loop: the rounds that still have it to do with are shown.
         """
+        passes = self.passes(loop)
         for first in range(loop.count - FEWEST + 1)[:ENDS]:
             start = loop.start + first * loop.period
             inner = range(start + loop.period, start + 2 * loop.period)
             if all(alike(self, self.steps[i : loop.stop - loop.period : loop.period]) for i in inner):
-                return Rounds(start, loop.period, loop.count - first, before=first)
-        return Rounds(loop.start, loop.period, loop.count, alike=False)
+                return Rounds(start, loop.period, loop.count - first, before=first, passes=passes)
+        return Rounds(loop.start, loop.period, loop.count, alike=False, passes=passes)
+
+    def passes(self, loop: Rounds) -> int:
+        """How many passes of the program's loop what repeats is: two where branches are taken in turn."""
+        if loop.period == 1 or self.body is None:
+            return 1
+        branches = self.branches
+        made = 1
+        taken: dict[int, int] = {}
+        for node in self.steps[loop.start : loop.start + loop.period]:
+            now = branches.get(id(self.span_of(node)), {})
+            if any(taken.get(place, branch) != branch for place, branch in now.items()):
+                made += 1
+                taken = {}
+            taken |= now
+        return made
+
+    @cached_property
+    def branches(self) -> dict[int, dict[int, int]]:
+        """By the id of the span of what stands in branches: which one it is, of every `if` around it."""
+        found: dict[int, dict[int, int]] = {}
+        for part in walk(self.body) if self.body is not None else ():
+            if isinstance(part, If):
+                for number, branch in enumerate((*((b,) for b in part.branches), part.otherwise)):
+                    for inner in (inner for top in branch for inner in walk(top)):
+                        found.setdefault(id(inner.span), {})[id(part)] = number
+        return found
 
     # The steps
 
@@ -224,6 +267,14 @@ class _Story(Terms):
             value = self.output.value if self.output.op is not None else self.leaf_value(self.output)
             made.append(ForwardStep(self.of, first, value, self.known_as.span))
         return tuple(made)
+
+    def is_ambiguous(self, forward: Sequence[ForwardStep | Gap]) -> bool:
+        """Whether the formulas call another value what the output is called."""
+        if self.of == self.name(self.output) or not is_name(self.of):
+            return False
+        name = re.compile(rf"(?<!\w){re.escape(self.of)}(?![\w₀-₉])")
+        steps = (step for step in forward if isinstance(step, ForwardStep) and step.name != self.of)
+        return any(name.search(step.expression) for step in steps)
 
     def is_output(self, value: Any) -> bool:
         return isinstance(value, NDArray) and value.node is self.output
@@ -255,24 +306,34 @@ class _Story(Terms):
         return _shares(_folded(made))
 
     def rules(self, gap: Gap, at: int) -> tuple[str, ...]:
-        """The local derivatives of the rounds left out from step `at` on; none where a round has several steps.
+        """The local derivatives of each of the rounds left out from step `at` on, last step first; none where one is
+        no factor, or the names in it go up otherwise than by one.
 
-        They are read off a round in the middle, and its names off that and one next to it.
+        They are read off a round in the middle, and its names off that and the next.
         """
         loop = next((loop for loop in self.loops if loop.start <= at < loop.stop), None)
-        if loop is None or loop.period > 1 or not (loop.alike and gap.rounds):
+        if loop is None or not (loop.alike and gap.rounds):
             return ()
-        middle = min(at + gap.steps // 2, loop.stop - 3)  # the last round may do otherwise
-        node = self.steps[middle]
-        places = columns(self, self.steps[middle : middle + 2])
-        names = None if places is None else indexed([[Name(x.name, x.number) for x in column] for column in places])
-        with self.counting_numbers():
-            shares = self.shares(node, np.ones(node.shape))
-        if names is None or any(factor is None for _, _, factor in shares):
-            return ()
-        own = names[self.name(node)]
-        made = ((ratio("∂", own, names[self.name(parent)]), str(factor)) for parent, _, factor in shares)
-        return tuple(f"{left} = {renamed(factor, names)}" for left, factor in made)
+        middle = (at - loop.start + gap.steps // 2) // loop.period
+        first = loop.start + min(middle, loop.count - 3) * loop.period  # the last round may do otherwise
+        made: list[str] = []
+        own: Name | None = None
+        for place in range(first, first + loop.period):
+            node = self.steps[place]
+            places = columns(self, [node, self.steps[place + loop.period]])
+            if places is None:
+                return ()
+            named = [[Name(x.name, x.number) for x in column] for column in places]
+            own = own or named[0][0]
+            names = indexed(named, own)
+            with self.counting_numbers():
+                shares = self.shares(node, np.ones(node.shape))
+            if names is None or any(factor is None for _, _, factor in shares):
+                return ()
+            of = names[self.name(node)]
+            pairs = ((ratio("∂", of, names[self.name(parent)]), str(factor)) for parent, _, factor in shares)
+            made = [*(f"{left} = {renamed(factor, names)}" for left, factor in pairs), *made]
+        return tuple(made)
 
     def only_way(self, top: Node, to: Node) -> bool:
         """Whether a value's adjoint comes through this step alone: nothing else that the output depends on uses it, or
@@ -289,7 +350,8 @@ class _Story(Terms):
         for parent, share, factor in self.shares(node, g):
             leaving = np.asarray(share.value, dtype=parent.dtype)
             whole = adjoints.get(parent.id, leaving)
-            turns = factor is None or (self.layout == "numerator" and factor.ndim == 2)
+            flat = len(node.shape) <= 2  # larger arrays are not turned
+            turns = factor is None or (self.layout == "numerator" and factor.ndim == 2 and flat)
             differ = not np.allclose(leaving, whole, rtol=1e-6, atol=0, equal_nan=True)
             made.append(
                 BackwardStep(
@@ -297,7 +359,7 @@ class _Story(Terms):
                     self.name(parent),
                     self.written(share if factor is None else factor) if turns else str(factor),
                     factor is not None,
-                    None if factor is None else self.laid_out(factor.value),
+                    None if factor is None else self.laid_out(factor.value) if flat else np.asarray(factor.value),
                     self.laid_out(g),
                     self.laid_out(leaving),
                     self.span_of(node),
@@ -319,7 +381,7 @@ class _Story(Terms):
 
     def written(self, share: Term) -> str:
         """A share of an adjoint, with the adjoint in it, as the layout has it."""
-        if self.layout == "denominator":
+        if self.layout == "denominator" or share.ndim > 2:
             return str(in_full(share))
         from ndgrad.lang.closed_form import turned
 
@@ -339,7 +401,7 @@ class _Story(Terms):
         """d(of)/d(wrt): the local derivatives multiplied along the paths, substituted."""
         left = gradient_name(self.of, self.name(self.variable), headed=self.headed)
         if self.output is self.variable:
-            return f"{left} = 1"
+            return f"{left} = {'head' if self.headed else 1}"
         if not self.whole:
             return f"{left} = {self.long_product(backward) or in_words(backward)}"
         if self.layout == "numerator":
@@ -432,7 +494,7 @@ class _Story(Terms):
         """The chain rule in the input alone, simplified; None where it is no elementwise expression of it."""
         from ndgrad.lang.closed_form import LARGEST, closed_form
 
-        if len(self.useful) > LARGEST:
+        if len(self.useful) > LARGEST or self.output is self.variable:
             return None
         return closed_form(self.output, self.variable, self.name(self.variable))
 

@@ -20,6 +20,7 @@ class Rounds(Frozen):
 
     alike    whether those between the first and the last do the same
     before   how many rounds of the loop come before these
+    passes   how many passes of the program's loop one of these rounds is
     """
 
     start: int
@@ -27,6 +28,7 @@ class Rounds(Frozen):
     count: int
     alike: bool = True
     before: int = 0
+    passes: int = 1
 
     @property
     def stop(self) -> int:
@@ -80,12 +82,13 @@ def shown(length: int, rounds: Sequence[Rounds], opened: int | None, unroll: boo
     at = 0
     for loop in rounds:
         made += range(at, loop.start)
-        asked = (opened or 0) - 1 - loop.before
+        asked = ((opened or 0) - 1) // loop.passes - loop.before
         numbers = sorted({0, loop.count - 1, *([asked] if 0 <= asked < loop.count else [])})
         last = -1
         for number in numbers:
             if number > last + 1:
-                made.append(Gap((number - last - 1) * loop.period, number - last - 1, alike=loop.alike))
+                hidden = number - last - 1
+                made.append(Gap(hidden * loop.period, hidden * loop.passes, alike=loop.alike))
             first = loop.start + number * loop.period
             made += range(first, first + loop.period)
             last = number

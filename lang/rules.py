@@ -18,20 +18,21 @@ _END = rf"(?![^\W{''.join(SUPERSCRIPTS)}])"  # of a name: a power may follow
 _INDEXED = re.compile(rf"(?<!\w)(\w+?)ₖ(?:([₊₋][{DIGITS_BELOW}]+))?{_END}")
 
 
-def indexed(columns: Sequence[Sequence[Name]]) -> Mapping[str, str] | None:
-    """How the names of a round are written with k for its number: the value that it makes is xₖ₊₁.
+def indexed(columns: Sequence[Sequence[Name]], own: Name) -> Mapping[str, str] | None:
+    """How the names of a step are written with k for the number of its round: the first value of the round, own, has
+    the index k + 1.
 
     columns: the names in this round and in the next, place by place, the first those of the values that they make;
     a single name is one that both have. None where a name does not stay or go up by one.
     """
-    own, after = columns[0]
+    value, after = columns[0]
     made: dict[str, str] = {}
     for column in columns:
         name, by = column[0], column[-1].number - column[0].number
         said = str(name) if by == 0 else name.name + _index(name.number - own.number + 1)
         if by not in (0, 1) or made.setdefault(str(name), said) != said:
             return None
-    return made if after.number == own.number + 1 else None
+    return made if after.number == value.number + 1 else None
 
 
 def _offset(found: re.Match[str]) -> int:

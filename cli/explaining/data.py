@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ndgrad.cli.explaining.wording import agrees, told
+from ndgrad.cli.explaining.wording import agrees, local_text, local_value, told
 from ndgrad.lang.folding import Gap
 
 if TYPE_CHECKING:
@@ -43,7 +43,14 @@ def as_object(d: Derivation) -> dict[str, Any]:
             for s in d.forward
         ],
         "path": [
-            {"line": s.line, "condition": s.condition, "compared": s.compared, "taken": s.taken, "rounds": s.rounds}
+            {
+                "line": s.line,
+                "condition": s.condition,
+                "compared": s.compared,
+                "taken": s.taken,
+                "rounds": s.rounds,
+                "count": s.count,
+            }
             for s in d.path
         ],
         "backward": [
@@ -52,9 +59,9 @@ def as_object(d: Derivation) -> dict[str, Any]:
             else {
                 "name": s.name,
                 "by": s.by,
-                "local": s.local,
+                "local": local_text(s),
                 "factor": s.factor,
-                "local_value": values(s.local_value),
+                "local_value": values(local_value(s)),
                 "arriving": values(s.arriving),
                 "leaving": values(s.leaving),
                 "shared": s.shared,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ndgrad.lang.folding import Gap
 
 AGREES = 1e-5  # of the numeric check: central differences are no better
+SINGLE = 1e-2  # nor are those of float32
 
 
 class Equation(Frozen):
@@ -78,11 +79,14 @@ def summed_text(d: Derivation, step: BackwardStep) -> str:
 
     if step.local_value is None:
         return ""
-    shape = np.broadcast_shapes(np.shape(step.arriving), np.shape(step.local_value))
     left = np.shape(step.leaving)
+    if d.layout == "numerator":  # matrices are turned, larger arrays are not
+        sizes = [int(np.prod(np.shape(x))) for x in (step.arriving, step.local_value, step.leaving)]
+        return "summed" if max(sizes) > sizes[2] else ""
+    shape = np.broadcast_shapes(np.shape(step.arriving), np.shape(step.local_value))
     if int(np.prod(shape)) == int(np.prod(left)):
         return ""
-    if int(np.prod(left)) == 1 or d.layout == "numerator":
+    if int(np.prod(left)) == 1:
         return "summed"
     missing = len(shape) - len(left)
     axes = [i for i, n in enumerate(shape) if i < missing or (left[i - missing] == 1 and n != 1)]
@@ -108,7 +112,8 @@ def agrees(d: Derivation) -> bool:
     assert d.along is not None
     assert d.numeric is not None
     rounding = 1e-9 if d.along == 0 else 1e-12  # differences of what does not change are rounding, of any size
-    return _close(d, AGREES * max(abs(d.along), abs(d.numeric), 0.01 * d.size, rounding))
+    reach = SINGLE if str(d.result.dtype) == "float32" else AGREES
+    return _close(d, reach * max(abs(d.along), abs(d.numeric), 0.01 * d.size, rounding))
 
 
 def _close(d: Derivation, distance: float) -> bool:

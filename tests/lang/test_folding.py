@@ -147,3 +147,45 @@ def test_with_a_head_the_derivative_is_that_of_the_weighed_output() -> None:
 def test_inputs_that_an_operation_takes_as_plain_numbers_are_not_followed() -> None:
     d = compile("input n = 3.0\ninput x = 2\ny = x * sum(full(2, n))").run({}, ["x"], trace=True).derivation("x")
     assert d.result == 6
+
+
+def test_every_step_of_a_round_has_its_rule() -> None:
+    d = derived("input r = 0.3\nx = 1\nfor i in range(20):\n    r = r * 0.9\n    x = x - r * cos(x)", "r")
+    gap = next(part for part in d.backward if isinstance(part, Gap))
+    assert gap.rules == (
+        "∂xₖ₊₁/∂rₖ₊₁ = -cos(xₖ)",
+        "∂xₖ₊₁/∂xₖ = rₖ₊₁·sin(xₖ) + 1",
+        "∂rₖ₊₁/∂rₖ = 0.9",
+    )
+
+
+def test_rounds_are_those_of_the_loop_where_it_takes_its_branches_in_turn() -> None:
+    branches = "    if i % 2 == 0: x = x ** 2\n    else:\n        x = sqrt(x)\n        x = x + 0.1"
+    text = f"input x = 1.1\nfor i in range(10):\n{branches}"
+    d = derived(text, "x")
+    assert [(part.steps, part.rounds) for part in d.forward if isinstance(part, Gap)] == [(9, 6)]
+    assert d.longest == 10
+    opened = derived(text, "x", round=6)
+    assert [(part.steps, part.rounds) for part in opened.forward if isinstance(part, Gap)] == [(3, 2), (3, 2)]
+
+
+def test_the_output_has_the_number_that_tells_it_from_the_value_before_the_loop() -> None:
+    text = "input p = 1\ninput k = 2\nfor i in range(9): p = p - 0.1 * k * p"
+    assert derived(text, "k").of == "p₉"
+    assert derived("input k = 2\np = 0\nfor i in range(9): p = p + k * i", "k").of == "p"
+
+
+def test_an_output_that_is_the_input_has_the_head_for_its_gradient() -> None:
+    d = compile("input x = [1.0, 2]\nz = x").run({}, ["x"], head=[3.0, 4], trace=True).derivation("x")
+    assert (d.chain, d.closed_form) == ("d⟨head, z⟩/dx = head", None)
+
+
+def test_the_decisions_of_a_run_are_in_the_order_of_time() -> None:
+    text = "input x = 1\ni = 0\nwhile i < 12:\n    i = i + 1\n    if sin(i) > 0: x = x * 0.9\n    else: x = x + 0.1"
+    last = [step for step in compile(text).run({}).path if step.kind == "if"][-2:]
+    assert [step.compared.partition(" ")[0] for step in last] == ["0.412118", "-0.536573"]
+
+
+def test_a_loop_that_amplifies_is_checked_by_finer_differences() -> None:
+    d = derived("input x = 1.0001\ny = x\nfor i in range(10000): y = y * x", "x")
+    assert d.numeric == pytest.approx(d.along, rel=1e-6)
