@@ -232,6 +232,7 @@ SYMBOLIC: Any = SymbolicNamespace()
 _OPPOSITE = {"add": "-", "subtract": "+"}
 _OPPOSITES = {"greater": "less_equal", "less": "greater_equal", "equal": "not_equal"}
 _OPPOSITES |= {opposite: name for name, opposite in _OPPOSITES.items()}
+_REARRANGING = frozenset({"transpose", "index", "reshape", "sum"})  # what is done at once to an array without a name
 _AS_WRITTEN = frozenset({"matmul", "reshape", "broadcast_to"})  # these say themselves what shapes they are written for
 _UNWRITTEN = frozenset({"broadcast_to", "positive", "astype", "float"})
 
@@ -254,6 +255,7 @@ def made(name: str, *args: Any, **named: Any) -> Term:
 
 def noted(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ...] = ()) -> Term:
     """The shortest plain way to write the operation on `terms`, standing for `value`."""
+    terms = tuple(valued(t.args[0], t.value) if t.ndim == 1 and _is(t, "transpose") else t for t in terms)
     simpler = _simpler(name, terms, value, statics)
     return simpler if simpler is not None else Term(value, op=REGISTRY[name], args=terms, statics=statics)
 
@@ -282,6 +284,11 @@ def reshaped(term: Term, value: Any) -> Term | None:
     if term.number is not None:
         return _number(term.number, value)
     said = written_shape(term)
+    elementwise = term.op is not None and term.op.elementwise
+    single = [t for t in term.args if t.number is None and t.ndim] if elementwise else []
+    inward = len(single) == 1 and term.shape == single[0].shape
+    if inward and term.ndim > len(shape) and _same_but_for_ones(term.shape, shape):
+        return _through(term, value)
     if shape[len(shape) - len(said) :] == said and all(n == 1 for n in shape[: len(shape) - len(said)]):
         return valued(term, value)
     if said == ():  # the same number in every entry
@@ -297,12 +304,62 @@ def reshaped(term: Term, value: Any) -> Term | None:
                 return bare
     if _is(term, "reshape") and _same_but_for_ones(written_shape(term.args[0]), shape):
         return reshaped(term.args[0], value)
-    op = term.op
-    single = [t for t in term.args if t.number is None]
-    if op is not None and op.elementwise and len(single) == 1 and term.shape == single[0].shape:
-        args = tuple(t if t.number is not None else reshaped(t, np.reshape(t.value, shape)) for t in term.args)
-        return Term(value, op=op, args=args, statics=term.statics)
+    if _is(term, "transpose") and is_column(term.args[0]) and shape == term.args[0].args[0].shape:
+        return valued(term.args[0].args[0], value)
+    vectors = _of_vectors(term, shape)
+    if vectors is not None:
+        return vectors
+    if inward:
+        return _through(term, value)
     return Term(value, op=REGISTRY["reshape"], args=(term,), statics=(shape,))
+
+
+def _through(term: Term, value: Any) -> Term:
+    """A function of every entry of one term, reshaped by reshaping that."""
+    shape = np.shape(value)
+    args = tuple(
+        t if t.number is not None or not t.ndim else reshaped(t, np.reshape(t.value, shape)) for t in term.args
+    )
+    return Term(value, op=term.op, args=args, statics=term.statics)
+
+
+def _of_vectors(term: Term, shape: tuple[int, ...]) -> Term | None:
+    """A product of matrices of one row or column as that of the vectors that they are made of, in another shape."""
+    if not _is(term, "matmul") or any(t.ndim not in (1, 2) or t.number is not None for t in term.args):
+        return None
+    a, b = term.args
+    row = _row_of(a)
+    left, right = row or a, b.args[0] if is_column(b) else b
+    value = np.reshape(term.value, shape)
+    if left.ndim + right.ndim == a.ndim + b.ndim or shape != (left.shape[:-1] + right.shape[1:]):
+        return None
+    return Term(value, op=REGISTRY["dot" if left.ndim == right.ndim == 1 else "matmul"], args=(left, right))
+
+
+def _row_of(term: Term) -> Term | None:
+    """The vector that a matrix of one row is made of, else None."""
+    if term.ndim != 2 or term.shape[0] != 1 or term.number is not None:
+        return None
+    if _is(term, "reshape") and term.args[0].shape == term.shape[1:]:
+        vector: Term = term.args[0]
+        return vector
+    if _is_literal(term):
+        return term_of(np.asarray(term.value)[0])
+    return unspread(term) if written_shape(term) == term.shape[1:] and term.natural is not None else None
+
+
+def _is_literal(term: Term) -> bool:
+    """Whether a term is an array without a name that is written whole: [1, 2]."""
+    whole = term.natural is None or np.shape(term.natural) == term.shape
+    return term.op is None and term.number is None and term.name.startswith("[") and whole
+
+
+def _only_adds_axes(key: Any) -> bool:
+    """Whether x[key] is all of x, maybe with axes of size 1: x[:, None]."""
+    places = key if isinstance(key, tuple) else (key,)
+    return all(
+        place is None or place is Ellipsis or (place.__class__ is slice and place == slice(None)) for place in places
+    )
 
 
 def _key_between(before: tuple[int, ...], after: tuple[int, ...]) -> str:
@@ -369,7 +426,7 @@ def written_shape(term: Term) -> tuple[int, ...]:
     try:
         if op.elementwise:
             return tuple(np.broadcast_shapes(*map(written_shape, term.args)))
-        a, b = (t.shape if t.number is not None else written_shape(t) for t in term.args)
+        a, b = (t.shape if t.number is not None or t.ndim <= 2 else written_shape(t) for t in term.args)
         stack = np.broadcast_shapes(a[:-2], b[:-2])
         return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
     except ValueError:
@@ -401,7 +458,15 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name == "sum" and _is(terms[0], "negative"):
         inside = Term(-value, op=REGISTRY["sum"], args=terms[0].args, statics=statics)
         return noted("negative", (inside,), value)
+    if name in _REARRANGING and _is_literal(terms[0]) and not (np.ndim(value) == 2 and np.shape(value)[1] == 1):
+        return term_of(value)
     if name == "reshape":
+        inner = terms[0].args[0] if _is(terms[0], "reshape") else terms[0]
+        if inner is not terms[0] and inner.shape == np.shape(value):
+            return inner
+        found = reshaped(terms[0], value)
+        return found if found is not None or inner is terms[0] else noted("reshape", (inner,), value, statics)
+    if name in ("scatter", "scattered") and terms[0].number is None and _only_adds_axes(statics[-1]):
         return reshaped(terms[0], value)
     if name in ("matmul", "solve") and terms[0].ndim == 2 and is_column(terms[1]):
         inside = terms[1].args[0]  # A @ v[:, None] is (A @ v)[:, None]
@@ -436,6 +501,10 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return valued(terms[0], value)
     if name == "matmul" and (_is_identity(terms[0]) or _is_identity(terms[1])):
         return valued(terms[1 if _is_identity(terms[0]) else 0], value)
+    if name == "matmul":
+        return _simpler_matmul(terms[0], terms[1], value)
+    if name == "transpose":
+        return _simpler_transpose(terms[0], statics[0], value)
     if name == "sum" and _is(terms[0], "index") and _is_diagonal(terms[0]):
         return _trace(terms[0].args[0], value)
     if name == "logical_not":
@@ -499,6 +568,72 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
             return _number(c / d, value)
         if 1 not in (c, d) and float(c / d).is_integer():
             return noted("divide", (_times(c / d, above), below), value)
+    return None
+
+
+def _scalar(term: Term) -> Term | None:
+    """The number that a term has in every entry, as it is written; None where it is written as an array."""
+    if not term.ndim or not np.size(term.value) or written_shape(term) != ():
+        return None
+    return Term(np.ravel(term.value)[0], term.name, term.op, term.args, term.statics, term.number)
+
+
+def _simpler_matmul(a: Term, b: Term, value: Any) -> Term | None:
+    """Numbers in front of the product, ones in it; with a vector of ones it is a sum."""
+    for i, term in enumerate((a, b)):
+        scale = _scalar(term) if term.number != 1 else None
+        if scale is not None:
+            if scale.number == 0:
+                return _number(0, value)
+            ones = _number(1, np.ones(term.shape))
+            return noted("multiply", (scale, made("matmul", ones, b) if i == 0 else made("matmul", a, ones)), value)
+    if _is(a, "multiply") and a.args[0].number is not None and a.args[1].shape == a.shape:
+        return noted("multiply", (a.args[0], made("matmul", a.args[1], b)), value)
+    if a.number == 1 and a.shape == (1, 1):
+        return valued(b, value)
+    if b.number == 1 and b.shape == (1, 1):
+        return valued(a, value)
+    if a.ndim == 2 and b.number == 1 and b.shape[1:] == (1,) and 1 not in a.shape:
+        return reshaped(made("matmul", a, _number(1, np.ones(b.shape[0]))), value)
+    if a.ndim == 1 and _is(b, "transpose") and b.ndim == 2:
+        return noted("matmul", (made("transpose", b), a), value)  # v @ Aᵀ is A @ v
+    if a.shape[:1] == (1,) and a.ndim == b.ndim == 2 and 1 not in b.shape:
+        vector = _number(1, np.ones(a.shape[1])) if a.number == 1 else _row_of(a)
+        if vector is not None:
+            return reshaped(made("matmul", vector, b), value)
+    for ones, other in ((a, b), (b, a)):
+        if ones.number == 1 and other.ndim == 1 and ones.ndim <= 2:
+            return valued(made("sum", other), value)
+    return None
+
+
+def _keeps_axes(axes: Any, count: int) -> bool:
+    """Whether a transpose leaves all axes where they are."""
+    return count < 2 or (axes is not None and [axis % count for axis in axes] == list(range(count)))
+
+
+def _simpler_transpose(inner: Term, axes: Any, value: Any) -> Term | None:
+    """The transpose moved inwards where it is shorter there: d·B @ A for (d·Aᵀ @ Bᵀ)ᵀ."""
+    if _keeps_axes(axes, inner.ndim):
+        return valued(inner, value)
+    if inner.ndim != 2:
+        return None
+    row = _row_of(inner)
+    if row is not None:
+        return reshaped(row, value)
+    if 1 in inner.shape and _is(inner, "reshape") and not is_column(inner):
+        return made("reshape", inner.args[0], np.shape(value))
+    if _is(inner, "negative"):
+        return noted("negative", (made("transpose", inner.args[0]),), value)
+    if _is(inner, "multiply") and (inner.args[0].number is not None or not inner.args[0].ndim):
+        return noted("multiply", (inner.args[0], made("transpose", inner.args[1])), value)
+    if not _is(inner, "matmul") or any(t.ndim != 2 for t in inner.args):
+        return None
+    signs = [_is(t, "transpose") or _row_of(t) is not None for t in inner.args]
+    before = 1 + sum(signs)
+    after = sum(t.number is None and not sign for t, sign in zip(inner.args, signs, strict=True))
+    if after < before or (after == before and any(t.number is not None for t in inner.args)):
+        return noted("matmul", tuple(made("transpose", t) for t in reversed(inner.args)), value)
     return None
 
 
@@ -712,6 +847,9 @@ def text_of(term: Term) -> tuple[str, int]:
     outer = _column_and_row(term)
     if outer is not None:
         column, row = outer
+        if row.number is None and written_shape(row) == ():  # the same number in every column
+            scale = parenthesised(row, PRODUCT)
+            return f"{scale}·{parenthesised(_as_vector(column) or column, op.precedence + 1)} @ 1ᵀ", op.precedence
         left = parenthesised(_as_vector(column) or column, op.precedence)
         return f"{left} @ {parenthesised(row, ATOM)}{'ᵀ' if len(written_shape(row)) == 1 else ''}", op.precedence
     if op.name == "reshape":
@@ -740,6 +878,8 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name == "transpose" and is_column(term.args[0]):
         inside = parenthesised(term.args[0].args[0], ATOM)
         return (f"({inside})ᵀ" if inside.startswith("∂") else f"{inside}ᵀ"), ATOM  # a vector with ᵀ is a row
+    if op.name == "divide" and not term.args[1].ndim and (divided := _ones_divided(*term.args)):
+        return divided, op.precedence
     binds = op.precedence
     usual = f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})"
     written = op.written or usual
@@ -753,16 +893,18 @@ def text_of(term: Term) -> tuple[str, int]:
             postfix = binds >= ATOM and written.startswith(f"{{{name}}}")  # x⁻¹, x[key]
             enclosed = binds >= ATOM and not postfix
             raised = f"{{{name}}}⁻¹" in written
-            if (
-                op.name == "matmul"
-                and i == 0
-                and term.args[1].shape[:-1] == (1,)
-                and len(written_shape(term.args[1])) == 2
-            ):
+            if op.name == "matmul" and i == 1 and arg.ndim < 2 and _is(arg, "transpose"):
+                arg = arg.args[0]  # behind a vector it would be taken for a row
+            if op.name == "matmul" and (spread := _spread_operand(arg)):
+                operands[name] = spread
+                continue
+            if op.name == "matmul" and i == 0 and term.args[1].shape[:-1] == (1,):
                 arg = _as_vector(arg) or arg  # a vector before a row is a column
             elif not (op.elementwise or isinstance(arg.value, tuple)) and op.name not in _AS_WRITTEN:
                 arg = in_full(arg)
             operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, ATOM if raised else binds + strict)
+            if op.name in ("multiply", "divide") and i == 0 and term.args[1].ndim and _ends_in_product(arg):
+                operands[name] = f"({text_of(arg)[0]})"  # (A @ B)·C
     if op.precedence == PRODUCT and (operands.get("b", "").startswith("-") or _would_be_taken_apart(term)):
         operands["b"] = f"({operands['b']})"
     if binds >= ATOM and written == usual:
@@ -782,6 +924,47 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics).replace("ᵀ⁻¹", "⁻ᵀ"), binds
+
+
+def _ends_in_product(term: Term) -> bool:
+    """Whether a term ends in a product of matrices: c·A @ B."""
+    return _is(term, "matmul") or (
+        _is(term, "multiply") and (_column_and_row(term) is not None or _ends_in_product(term.args[1]))
+    )
+
+
+def _ones_divided(above: Term, below: Term) -> str:
+    """c/n·A @ 1: behind ones the number would be taken for a part of them; "" where there are none."""
+    if not _ends_in_product(above) or not text_of(above)[0].endswith((" @ 1", " @ 1ᵀ")):
+        return ""
+    scale, product = above.args if _is(above, "multiply") and not above.args[0].ndim else (term_of(1), above)
+    return f"{parenthesised(scale, PRODUCT)}/{parenthesised(below, PRODUCT + 1)}·{parenthesised(product, PRODUCT)}"
+
+
+def _spread_operand(term: Term) -> str:
+    """An operand of a product of matrices that is written in fewer axes than it has, as a product with ones; else "".
+
+    1 is a vector of ones, 1 @ 1ᵀ a matrix of ones.
+    """
+    said = written_shape(term)
+    if said == term.shape or not np.size(term.value):
+        return ""
+    if term.ndim > 2:
+        if said != ():
+            return ""
+        ones = f"ones({_shown_static(term.shape)})"
+        return ones if term.number == 1 else f"{parenthesised(term, PRODUCT)}·{ones}"
+    if said == ():
+        rows, columns = (*term.shape, 1)[:2]
+        ones = "1 @ 1ᵀ" if rows > 1 < columns else "1ᵀ" if columns > 1 else "1"
+        return ones if term.number == 1 else f"{parenthesised(term, PRODUCT)}·{ones}"
+    if said in (term.shape[1:], (1, *term.shape[1:])):
+        row = _as_vector(term) or term
+        spread = "" if term.shape[0] == 1 else "1 @ "
+        return f"{spread}{parenthesised(row, ATOM)}{'ᵀ' if len(said) == 1 else ''}"
+    if said == (term.shape[0], 1):
+        return f"{parenthesised(_as_vector(unspread(term)) or term, PRODUCT)} @ 1ᵀ"
+    return ""
 
 
 def _is_of_vector(term: Term) -> bool:
@@ -915,6 +1098,10 @@ def applied(
         return _trace(operands[0].args[0], value)
     if op.name == "reshape" and operands[0].number is not None:
         return _number(operands[0].number, value)
+    if op.name == "transpose" and statics[0] is not None and _keeps_axes(statics[0], operands[0].ndim):
+        return valued(operands[0], value)
+    if op.name == "reshape" and operands[0].shape == np.shape(value):
+        return valued(operands[0], value)
     if (
         op.name == "reshape"
         and (derived or not operands[0].name)

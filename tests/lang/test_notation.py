@@ -1,0 +1,116 @@
+"""What is written for derivatives can be typed as it stands: a formula has the shape and value that it stands for.
+
+A vector is a column, with ᵀ a row; 1 is a vector of ones, 1 @ 1ᵀ a matrix of ones; a number stands for every entry.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad.lang import compile
+from ndgrad.lang.derivation import IN_WORDS
+from ndgrad.lang.derivation_data import BackwardStep, Derivation
+from ndgrad.lang.mathematics import Tree, tree_of, with_note
+from ndgrad.lang.notation import ratio
+
+_spec = importlib.util.spec_from_file_location("test_explained", Path(__file__).with_name("test_explained.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_explained: Any = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_explained)
+
+
+class Typed(_explained.Typed):  # type: ignore[misc]
+    """Values of formulas; products are associative, and ones may only meet their size from the right."""
+
+    def operation(self, sign: str, left: Tree, right: Tree) -> Any:
+        try:
+            return super().operation(sign, left, right)
+        except ValueError:
+            if sign != "@":
+                raise
+        made, scale = self.sized(right), 1.0
+        while left.kind == "operation" and left.parts[0] == "@":
+            made = self.times(self.sized(left.parts[2]), made)
+            left = left.parts[1]  # type: ignore[assignment]
+        while left.kind == "operation" and left.parts[0] == "·" and np.ndim(self.value(left.parts[1])) == 0:
+            scale, left = scale * self.value(left.parts[1]), left.parts[2]  # type: ignore[assignment]
+        return scale * self.times(self.sized(left), made)
+
+
+INPUTS = {
+    "s": 2.0, "t": 3.0, "x": [1.0, 2.0], "y": [3.0, 4.0], "u": [3.0, 4.0, 5.0], "T": [[1.0, 2], [3, 4]],
+    "X": [[1.0, 2], [3, 5], [0.5, 1]], "W": [[1.0, 2, 3], [2, 5, 1]],
+}  # fmt: skip
+
+
+def explained(program: str, by: str) -> Derivation:
+    text = "".join(f"input {name}\n" for name in INPUTS) + program.replace("; ", "\n").replace("z =", "output z =")
+    return compile(text).run(INPUTS, grad=[by], trace=True).derivation(by, unroll=True)
+
+
+def formulas(d: Derivation) -> list[tuple[str, Any, dict[str, Any]]]:
+    """The formulas of a derivation: what is written, what it should come to, and what arrives in it."""
+    made: list[tuple[str, Any, dict[str, Any]]] = [(step.expression, step.value, {}) for step in d.forward[1:]]
+    for step in d.backward:
+        assert isinstance(step, BackwardStep)
+        arriving = {ratio("∂", d.of, step.name): np.asarray(step.arriving)}
+        made.append((step.local, step.leaving if step.local_value is None else step.local_value, arriving))
+    chain = d.chain.partition(" = ")[2]
+    shown = [*d.forms, *([d.closed_form] if d.closed_form else []), *([] if chain.endswith(IN_WORDS) else [chain])]
+    return made + [(with_note(form)[0], d.result, {}) for form in shown]
+
+
+def check(d: Derivation) -> None:
+    names = {name: np.asarray(value, dtype=float) for name, value in INPUTS.items()}
+    names |= {step.name: np.asarray(step.value) for step in d.forward}
+    for text, wanted, arriving in formulas(d):
+        value = np.asarray(Typed(names | arriving).value(tree_of(text)))
+        if value.ndim == np.ndim(wanted) and "1" in text:  # ones are as many as the value has rows, or columns
+            value = np.broadcast_to(value, np.shape(wanted))
+        assert value.ndim == 0 or value.shape == np.shape(wanted), text
+        np.testing.assert_allclose(value * np.ones(np.shape(wanted)), wanted, rtol=1e-5, atol=1e-9, err_msg=text)
+
+
+STEPS: list[tuple[str, str, str]] = [
+    ("z = sum(T.T @ T) * s", "T", "2·s·T @ 1 @ 1ᵀ"),
+    ("z = s * sum(X @ X.T)", "X", "2·s·1 @ 1ᵀ @ X"),
+    ("z = sum(T @ T) / s", "T", "1 @ 1ᵀ @ Tᵀ/s + 1/s·Tᵀ @ 1 @ 1ᵀ"),
+    ("z = sum((T ** 2) @ T)", "T", "(T²)ᵀ @ 1 @ 1ᵀ + 2·(1 @ 1ᵀ @ Tᵀ)·T"),
+    ("z = mean(X @ X.T)", "X", "2/9·1 @ 1ᵀ @ X"),
+    ("z = sum(y * sum(X @ T, axis=0))", "X", "1 @ yᵀ @ Tᵀ"),
+    ("z = sum(y * sum(X @ T, axis=0))", "T", "Xᵀ @ 1 @ yᵀ"),
+    ("z = sum(u * sum(X @ T, axis=1))", "X", "u @ 1ᵀ @ Tᵀ"),
+    ("z = s * sum(x @ T)", "x", "s·T @ 1"),
+    ("z = s * sum(x @ T)", "T", "s·x @ 1ᵀ"),
+    ("z = inner(x, x)", "x", "2·x"),
+    ("z = inner(x, y)", "x", "y"),
+    ("z = inner(X, x)", "x", "Xᵀ @ 1"),
+    ("z = inner(X, x)", "X", "1 @ xᵀ"),
+    ("z = sum(inner(X, X) ** 2)", "X", "4·X @ Xᵀ @ X"),
+    ("z = tensordot(X, X, axes=2)", "X", "2·X"),
+    ("z = sum(tensordot(X, x, axes=1))", "X", "1 @ xᵀ"),
+    ("z = x @ x.T", "x", "2·x"),
+    ("z = sum(stack([T, T]) @ T) * s", "T", ""),
+    ("H = hessian(lambda t: t @ T @ t)([1.0, 2]); z = sum(H * [[1, 2], [3, 4]])", "T", ""),
+]
+
+
+@pytest.mark.parametrize(("program", "by", "step"), STEPS, ids=[program for program, _, _ in STEPS])
+def test_products_of_matrices_are_written_with_the_shapes_that_they_have(program: str, by: str, step: str) -> None:
+    d = explained(program, by)
+    if step:
+        assert d.backward[0].local == step
+        check(d)
+    else:
+        assert "broadcast_to" not in str(d.backward)
+
+
+def test_a_product_of_vectors_is_an_inner_product() -> None:
+    assert explained("z = inner(x, y)", "x").forward[1].expression == "⟨x, y⟩"
+    assert explained("z = sum(inner(X, x))", "x").forward[1].expression == "sum(X @ x)"
