@@ -1,7 +1,6 @@
-"""`--each NAME`: the program once for every record of an input, one result for each, in order.
+"""`--each NAME`: the program once for every record of inputs, one result for each, in order.
 
-The records are the lines of JSON lines, the arrays of a .npy stream, else the rows of an array. From
-standard input they are taken, and answered, one by one: a filter that pays its start-up once.
+From standard input records are taken, and answered, one by one: a filter that pays its start-up once.
 """
 
 from __future__ import annotations
@@ -15,58 +14,62 @@ import typer
 from ndgrad.cli import problems
 from ndgrad.cli.drawing import as_json
 from ndgrad.cli.streams import as_ascii, only_ascii
-from ndgrad.cli.writing import asked_for, chosen
+from ndgrad.cli.writing import asked_for, chosen, digits, named_arrays, value_and_derivatives
 from ndgrad.cli.writing.places import Place, guard
 from ndgrad.errors import Error
 
 if TYPE_CHECKING:
+    from ndgrad.cli.formats import Format
     from ndgrad.cli.job import Job
     from ndgrad.lang.program import Program
 
-Answer = tuple[str | bytes, str, bool]  # what goes to standard output, to standard error, and whether it is a result
+Answer = tuple[Any, str, bool]  # what goes to the output, to standard error, and whether it is a result
+FORMATS = ("json", "npy", "npz", "csv")
 
 
-def run_each(job: Job, name: str, workers: int, format: str | None, output: str | None) -> None:
-    """Run the job for every record of its input `name`; exit code 1 if any failed. Stops on wrong usage.
+def run_each(
+    job: Job, each: str, workers: int, format: str | None, output: str | None, precision: int | None = None
+) -> None:
+    """Run the job for every record of inputs; exit code 1 if any failed. Stops on wrong usage.
 
+    each: the names of inputs that are bound, or a table whose columns are called as inputs.
     What is wrong whatever the record holds (E201, E205, E401, E7xx) is raised, as of one run.
     """
+    from ndgrad.cli.reading import records
+    from ndgrad.cli.writing.records import opened
     from ndgrad.lang.checker import unknown
     from ndgrad.lang.problems import raised
 
-    text = dict(job.inputs).get(name)
-    if text is None:
-        known = ", ".join(other for other, _ in job.inputs)
-        if "," in name:
-            problems.usage(f"--each {name}: it takes one input; bind the others once, each with -i NAME=VALUE")
-        problems.usage(f"--each {name}: bind it with -i {name}=…; {f'bound are {known}' if known else 'nothing is'}")
-    kind = _kind(format, output)
-    guard(output, job.files())
-    rest = job.without(name)
-    program = rest.loaded(name)
-    if missing := unknown(program.checked, {name, *dict(job.inputs)}):
+    kind = _kind(format, output, job.derivatives)
+    digits(precision, kind, format, output)
+    is_file = records.is_file(each)
+    guard(output, [*job.files(), *([(each, "the table of records")] if is_file else [])])
+    if is_file:
+        headings = records.header(each)
+        rest = job
+        program = job.loaded(*headings)
+        taken = records.columns(each, headings, {*program.checked.inputs, *program.free_names})
+        if both := [name for name, _ in taken if name in dict(job.inputs)]:
+            problems.usage(f"-i {both[0]}=…: {each} has a column of that name")
+    else:
+        taken = _bound(job, each)
+        rest = job.without({name for name, _ in taken})
+        program = rest.loaded(*(name for name, _ in taken))
+    names = tuple(name for name, _ in taken)
+    if missing := unknown(program.checked, {*names, *dict(rest.inputs)}):
         raise raised(missing)
-    runner = Runner(rest, program, name, kind)
-    place = Place(output)
-    kept: list[Any] = []
+    runner = Runner(rest, program, names, kind)
     failed: list[int] = []
-    records = records_of(text, f"-i {name}")
-    answers = runner.all(records) if workers == 1 else in_processes(runner, records, workers)
-    for number, (out, said, is_result) in enumerate(answers, 1):
-        if not is_result:
-            failed.append(number)
-        if said:
-            sys.stdout.flush()
-            sys.stderr.write(as_ascii(said) if only_ascii(sys.stderr) else said)
-        if place.path is not None:
-            kept.append(out)
-        elif isinstance(out, str):
-            place.write_text(out)
-            sys.stdout.flush()
-        else:
-            place.write_bytes(out)
-    if place.path is not None:
-        place.write_bytes(b"".join(part.encode() if isinstance(part, str) else part for part in kept))
+    found = records.of_inputs(taken)
+    answers = runner.all(found) if workers == 1 else in_processes(runner, found, workers)
+    with opened(kind, Place(output), precision) as written:
+        for number, (out, said, is_result) in enumerate(answers, 1):
+            if not is_result:
+                failed.append(number)
+            if said:
+                sys.stdout.flush()
+                sys.stderr.write(as_ascii(said) if only_ascii(sys.stderr) else said)
+            written.add(number, out)
     if failed:
         shown = ", ".join(map(str, failed[:10])) + (", …" if len(failed) > 10 else "")
         count = len(failed)
@@ -74,30 +77,44 @@ def run_each(job: Job, name: str, workers: int, format: str | None, output: str 
         raise typer.Exit(1)
 
 
-def _kind(format: str | None, output: str | None) -> str:
-    """json, unless .npy is asked for by name or by the output's name. Stops on wrong usage."""
+def _bound(job: Job, each: str) -> list[tuple[str, str]]:
+    """The inputs that --each names, with the VALUEs that they are bound to. Stops on wrong usage."""
+    bound = dict(job.inputs)
+    names = list(dict.fromkeys(name.strip() for name in each.split(",")))
+    for name in names:
+        if name not in bound:
+            known = ", ".join(bound)
+            problems.usage(
+                f"--each {name}: bind it with -i {name}=…; {f'bound are {known}' if known else 'nothing is'}"
+            )
+    if sum(bound[name] == "-" or bound[name].startswith("-:") for name in names) > 1:
+        problems.usage(f"--each {each}: records come through standard input for one input only")
+    return [(name, bound[name]) for name in names]
+
+
+def _kind(format: str | None, output: str | None, derivatives: int) -> Format:
+    """JSON, unless another is asked for by name or by the output's name. Stops on wrong usage."""
     to_file = output not in (None, "-")
     if to_file and format is None:
         format = "json" if (output or "").lower().endswith((".jsonl", ".ndjson", ".json")) else None
         format = chosen(format, output).name
-    if format not in (None, "json", "npy"):
-        problems.usage(f"--each writes json or npy, not {format}")
-    return chosen(format or "json", output).name
+    if format not in (None, *FORMATS):
+        problems.usage(f"--each writes {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {format}")
+    return chosen(format or "json", output, derivatives)
 
 
 class Runner:
     """Runs a program for one record after the other."""
 
-    def __init__(self, job: Job, program: Program, name: str, kind: str) -> None:
+    def __init__(self, job: Job, program: Program, names: tuple[str, ...], format: Format) -> None:
         self.program = program
-        self.name = name
         self.program_name = job.name
-        self.kind = kind
+        self.kind = format.name
         self.ascii = only_ascii(sys.stdout)
         self.inputs, self.arguments = job.arguments()
         self.arguments |= job.limits.arguments()
         self.arguments.pop("abandon", None)  # one record that takes too long is no reason to end the others
-        self.arguments["bound_by"][name] = f"--each {name}"
+        self.arguments["bound_by"] |= {name: f"--each {name}" for name in names}
         self.had_nan = False
 
     def all(self, records: Iterable[Any]) -> Iterator[Answer]:
@@ -111,7 +128,7 @@ class Runner:
         try:
             if isinstance(record, Error):
                 raise record
-            made = self.program.run({**self.inputs, self.name: record}, **self.arguments)
+            made = self.program.run({**self.inputs, **record}, **self.arguments)
         except Error as error:
             if number == 1 and self.is_of_all(error, record):
                 raise
@@ -120,10 +137,10 @@ class Runner:
         told = [warning for warning in made.warnings if number == 1 or (warning.code == "W403" and not self.had_nan)]
         self.had_nan = self.had_nan or any(warning.code == "W403" for warning in told)
         warned = f"{render(told)}\n" if told else ""
-        if self.kind == "npy":
-            from ndgrad.cli.writing.npy import bytes_of
-
-            return bytes_of(asked_for(made)), warned, True
+        if self.kind == "csv":
+            return value_and_derivatives(made), warned, True
+        if self.kind != "json":
+            return named_arrays(made) if self.kind == "npz" else dict(_numbered(asked_for(made))), warned, True
         from ndgrad.cli.writing.json_result import as_object
 
         return self._line({"record": number, **as_object(made, self.program_name)}), warned, True
@@ -164,121 +181,25 @@ class Runner:
         if any(_kind_of(value) in "iub" for value in others):
             return True
         decisions = (syntax.If, syntax.While, syntax.For, syntax.Conditional, syntax.Logical)
-        return _kind_of(record) == "f" and not any(
+        return all(_kind_of(value) == "f" for value in record.values()) and not any(
             isinstance(node, decisions) for node in everything(self.program.body)
         )
 
-    def _line(self, found: dict[str, Any]) -> str | bytes:
+    def _line(self, found: dict[str, Any]) -> str | None:
+        """A line of JSON; None where another format has no place for it."""
         import json
 
-        return b"" if self.kind == "npy" else json.dumps(found, ensure_ascii=self.ascii) + "\n"
+        return json.dumps(found, ensure_ascii=self.ascii) + "\n" if self.kind == "json" else None
+
+
+def _numbered(arrays: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Arrays that go without names, told apart."""
+    return ((f"result {i}" if i else "the result", array) for i, array in enumerate(arrays))
 
 
 def _kind_of(value: Any) -> str:
     """The kind of the numbers in a value, "f" for those that are written out."""
     return value.dtype.kind if hasattr(value, "dtype") else "f"
-
-
-# Records
-
-
-def records_of(text: str, option: str) -> Iterator[Any]:
-    """The records of a VALUE: arrays, or errors in their place. E602 and on for a value that has none."""
-    from ndgrad.cli import reading
-    from ndgrad.cli.formats import of_path
-
-    if text == "-" or text.startswith("-:"):
-        if sys.stdin is None:
-            raise problems.cannot_read(reading.STDIN, "it is closed")
-        yield from _of_stream(sys.stdin.buffer, reading.STDIN, text[2:] or None)
-        return
-    path, part = reading.located(text.removeprefix("@"))
-    format = of_path(path)
-    if format is not None and format.name in ("jsonl", "npy"):
-        try:
-            with open(path, "rb") as stream:
-                if format.name == "jsonl":
-                    yield from _of_lines(stream, path, part)
-                    return
-                arrays = _of_arrays(stream, path)
-                first = next(arrays, None)
-                if first is None:
-                    raise problems.nothing_there(path)
-                second = next(arrays, None)
-                if second is None:
-                    yield from _rows(first, option)
-                else:
-                    yield from (first, second)
-                    yield from arrays
-                return
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise problems.cannot_read(path, reason[0].lower() + reason[1:]) from None
-    yield from _rows(reading.value(text, option), option)
-
-
-def _of_stream(stream: Any, name: str, part: str | None) -> Iterator[Any]:
-    """The records of a pipe: .npy arrays, JSON lines, or the rows of whatever else it holds."""
-    from ndgrad.cli import reading
-    from ndgrad.cli.formats import named, of_data
-
-    start = stream.peek(1)[:1]
-    if start == named("npy").magic[:1]:
-        yield from _of_arrays(stream, name)
-        return
-    if start in (b"[", b"{"):
-        first = stream.readline()
-        if _is_whole(first):
-            yield from _of_lines([first], name, part)
-            yield from _of_lines(stream, name, part, 2)
-            return
-        data = first + stream.read()
-    else:
-        data = stream.read()
-    yield from _rows(reading.read(data, name, of_data(data), part), name)
-
-
-def _is_whole(line: bytes) -> bool:
-    """Whether a line is JSON by itself."""
-    import json
-
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return line.rstrip().endswith((b"]", b"}"))
-    return True
-
-
-def _of_lines(lines: Iterable[bytes], name: str, part: str | None, first: int = 1) -> Iterator[Any]:
-    from ndgrad.cli.reading import decoded, json_lines
-
-    for number, line in enumerate(lines, first):
-        if line.strip():
-            try:
-                source = decoded(line.rstrip(b"\r\n"), f"{name}, line {number}")
-                yield json_lines.record(source, 0, source.text, part)
-            except Error as error:
-                yield error
-
-
-def _of_arrays(stream: Any, name: str) -> Iterator[Any]:
-    from ndgrad.cli.reading import npy
-
-    while True:
-        array = npy.read_next(stream, name)
-        if array is None:
-            return
-        yield array
-
-
-def _rows(value: Any, option: str) -> Iterator[Any]:
-    import numpy as np
-
-    array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else np.float64)
-    if array.ndim == 0:
-        raise problems.no_records(option)
-    # Integers that floats do not hold stay as they are written.
-    yield from value if isinstance(value, list) and np.any(np.abs(array) >= 1 << 53) else array
 
 
 # Several processes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems
@@ -147,10 +147,10 @@ class Job(Frozen):
             **more,
         }
 
-    def without(self, name: str) -> Job:
-        """The same with an input less."""
+    def without(self, names: Collection[str]) -> Job:
+        """The same without some inputs."""
         fields = {field: getattr(self, field) for field in self._fields}
-        return Job(**fields | {"inputs": tuple(pair for pair in self.inputs if pair[0] != name)})
+        return Job(**fields | {"inputs": tuple(pair for pair in self.inputs if pair[0] not in names)})
 
     @property
     def derivatives(self) -> int:

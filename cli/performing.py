@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems
 from ndgrad.cli.job import NOTHING_MORE, Differentials, Limits, asked, names, pairs
-from ndgrad.cli.writing import Report, chosen, write
+from ndgrad.cli.writing import Report, chosen, digits, write
 from ndgrad.cli.writing.places import Place
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
     if given["each"] is not None:
         from ndgrad.cli.each import run_each
 
-        for option in ("watch", "stats", "kernels", "profile", "full", "precision"):
+        for option in ("watch", "stats", "kernels", "profile", "full"):
             if given[option]:
                 problems.usage(f"--{option} and --each do not go together")
-        run_each(job, given["each"], given["jobs"] or 1, given["format"], given["output"])
+        run_each(job, given["each"], given["jobs"] or 1, given["format"], given["output"], given["precision"])
         return
 
     on_gpu = job.device not in (None, "cpu")
@@ -76,6 +76,7 @@ def perform(context: Any, program: str, is_text: bool = False) -> None:
 
     def once() -> Job:
         format = chosen(given["format"], given["output"], job.derivatives)
+        digits(given["precision"], format, given["format"], given["output"])
         result, profile = job.profiled(given["output"]) if given["profile"] else (job.result(given["output"]), None)
         report = Report(result, job.name, given["precision"], given["full"], given["stats"])
         write(report, format, Place(given["output"]))

@@ -159,6 +159,33 @@ def no_records(option: str) -> InputError:
     return InputError(Diagnostic("E625", f"{option} is one number, and has no records", help=cure))
 
 
+def fewer_records(name: str, count: int, other: str) -> InputError:
+    """E625: inputs of --each with different numbers of records."""
+    cure = "inputs that --each takes together have as many records as each other"
+    records = f"{count:,} record{'s' if count != 1 else ''}"
+    return InputError(Diagnostic("E625", f"`{name}` has {records}, `{other}` has more", help=cure))
+
+
+def records_differ(number: int, name: str, what: str, first: str) -> InputError:
+    """E624: a record whose result does not fit beside those before it."""
+    cure = "write .jsonl, where every record has a line of its own"
+    said = f"of record {number:,} `{name}` is {what}, of those before it {first}"
+    return InputError(Diagnostic("E624", f"the records do not fit together: {said}", help=cure))
+
+
+def no_nan(number: int, name: str, dtype: str) -> InputError:
+    """E624: a record that failed, where there is no nan to stand for its result."""
+    cure = "write .jsonl, where every record has a line of its own"
+    said = f"record {number:,} failed, and {dtype} has no nan to stand for its `{name}`"
+    return InputError(Diagnostic("E624", f"the records do not fit together: {said}", help=cure))
+
+
+def several_arrays(name: str) -> InputError:
+    """E614: arrays in .npy one after the other where one is read."""
+    cure = "--each takes such arrays one by one; `--each … -o FILE.npy` stacks its results to one"
+    return InputError(Diagnostic("E614", f"{name} holds several .npy arrays, one after the other", help=cure))
+
+
 def not_a_stream(kind: str, takers: int) -> InputError:
     """E623: several values are taken from standard input, which holds one."""
     cure = "arrays in .npy can follow one another; of a table or archive, take a part: -i x=-:NAME"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndgrad.cli import problems
 from ndgrad.cli.reading import decoded, json_value
-from ndgrad.errors import Source, Span
+from ndgrad.errors import Error, Source, Span
 
 
 def read(data: bytes, name: str, part: str | None = None) -> Any:
@@ -41,3 +41,24 @@ def record(source: Source, start: int, line: str, part: str | None) -> Any:
     """The value on one line, which stands at `start` in the source, as `json_value.value_of` gives it."""
     found = json_value.parsed(source, line, start)
     return json_value.value_of(found, source.name, part, Span(source, start, start + len(line)))
+
+
+def objects(path: str) -> Iterator[Any] | None:
+    """The arrays of a .json file that lists objects, as `--each` writes it; None for another. E603, E618."""
+    try:
+        with open(path, "rb") as stream:
+            source = decoded(stream.read(), path)
+    except OSError:
+        return None
+    found = json_value.parsed(source, source.text, 0) if source.text.lstrip()[:1] == "[" else None
+    if not found or not all(isinstance(entry, dict) for entry in found):
+        return None
+    return _entries(found, source)
+
+
+def _entries(found: list[Any], source: Source) -> Iterator[Any]:
+    for number, entry in enumerate(found, 1):
+        try:
+            yield json_value.value_of(entry, f"{source.name}, entry {number}", None, Span(source, 0, len(source.text)))
+        except Error as error:
+            yield error

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ndgrad.cli import problems
+from ndgrad.cli.formats import NPY
 from ndgrad.cli.reading import arrays
 from ndgrad.errors import InputError
 from ndgrad.memory import machine_memory
@@ -42,6 +43,8 @@ def read_stream(stream: BinaryIO, name: str, size: int, part: str | None = None)
     shape, dtype, in_columns = header(stream, name)
     expected = math.prod(shape) * dtype.itemsize
     found = size - stream.tell()
+    if found > expected and _begins_another(stream, expected):
+        raise problems.several_arrays(name)
     if found != expected:
         raise _of_another_size(name, found, expected)
     return _body(stream, name, shape, dtype, in_columns)
@@ -79,6 +82,12 @@ def _body(
         return arrays.native(array.reshape(shape[::-1]).T, name)
     array.shape = shape  # in place: a view would not own its memory
     return arrays.native(array, name)
+
+
+def _begins_another(stream: BinaryIO, after: int) -> bool:
+    """Whether another array follows the one whose bytes come now."""
+    stream.seek(after, os.SEEK_CUR)
+    return stream.read(len(NPY)) == NPY
 
 
 def _fill(buffer: np.ndarray[Any, Any], stream: BinaryIO) -> int:

@@ -32,15 +32,7 @@ def read(data: bytes, name: str, part: str | None = None) -> Any:
     one row is a vector too, and one number is a scalar.
     """
     source = decoded(data, name)
-    lines = [line for line in source.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
-        raise problems.nothing_there(name)
-    delimiter = _delimiter(lines[:LOOKED_AT])
-    try:
-        first = _cells(lines[0], delimiter)
-    except csv.Error as error:
-        at, line = _places(source.text, lines[:1])[0]
-        raise problems.broken_row(Span(source, at, at + len(line)), str(error)) from None
+    lines, delimiter, first = _begun(source, name)
     header = [] if all(map(_is_number, first)) else first
     body = lines[1:] if header else lines
     if not body:
@@ -51,6 +43,25 @@ def read(data: bytes, name: str, part: str | None = None) -> Any:
     table = _numbers(source, lines, body, delimiter, len(first), chosen, header)
     made = _shaped(table, chosen, header)
     return made.tolist() if made.dtype == object else made
+
+
+def header(data: bytes, name: str) -> list[str]:
+    """The headings of a table, none where its first line holds numbers alone. E603, E616, E619."""
+    _, _, first = _begun(decoded(data, name), name)
+    return [] if all(map(_is_number, first)) else first
+
+
+def _begun(source: Source, name: str) -> tuple[list[str], str | None, list[str]]:
+    """The lines of a table, what divides their cells, and the cells of the first."""
+    lines = [line for line in source.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise problems.nothing_there(name)
+    delimiter = _delimiter(lines[:LOOKED_AT])
+    try:
+        return lines, delimiter, _cells(lines[0], delimiter)
+    except csv.Error as error:
+        at, line = _places(source.text, lines[:1])[0]
+        raise problems.broken_row(Span(source, at, at + len(line)), str(error)) from None
 
 
 def _shaped(table: np.ndarray[Any, Any], chosen: int | None, header: list[str]) -> np.ndarray[Any, Any]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ndgrad.lang.program import Result
 
+ROUNDED = ("table", "plain", "csv")  # the formats that a precision is for
+
 
 class Report(Frozen):
     """A result, the name of its program, and what people want to see of it.
@@ -54,6 +56,19 @@ def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
     return format
 
 
+def digits(precision: int | None, format: Format, name: str | None, output: str | None) -> None:
+    """Stop where digits are asked for of a format that keeps them all; say so where nobody asked for that format.
+
+    name, output: as for `chosen`
+    """
+    if precision is None or format.name in ROUNDED:
+        return
+    said = f"--precision is for {', '.join(ROUNDED[:-1])} and {ROUNDED[-1]}; {format.name} keeps all digits"
+    if name is not None or output not in (None, "-"):
+        problems.usage(said)
+    sys.stderr.write(f"ndgrad: {said}\n")
+
+
 def _takes(told: Format, format: Format) -> bool:
     """Whether a file whose name tells one format may hold another: a .txt any text, .jsonl JSON in one line."""
     if told.name == "plain":
@@ -87,6 +102,15 @@ def derivatives(result: Result) -> dict[str, np.ndarray[Any, Any]]:
 def named_arrays(result: Result) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays of a result by name, for formats that hold several: the derivatives, else the outputs."""
     return derivatives(result) or dict(result.outputs)
+
+
+def value_and_derivatives(result: Result) -> dict[str, np.ndarray[Any, Any]]:
+    """`value`, what was differentiated, before the derivatives by name; the outputs where none is asked for."""
+    found = derivatives(result)
+    value = result.differentiated if result.differentiated is not None else result.value
+    if not found or value is None:
+        return found or dict(result.outputs)
+    return {"value" if "value" not in found else f"value of {result.of}": value, **found}
 
 
 def asked_for(result: Result) -> list[np.ndarray[Any, Any]]:

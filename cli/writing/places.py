@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from ndgrad.cli import problems
 from ndgrad.cli.streams import as_ascii, only_ascii
@@ -25,7 +27,7 @@ class Place:
         if self.path is None:
             sys.stdout.write(as_ascii(text) if self.ascii else text)
         else:
-            _replace(self.path, text.encode("utf-8"))
+            self.write_bytes(text.encode("utf-8"))
 
     def write_bytes(self, data: bytes) -> None:
         if self.path is None:
@@ -33,7 +35,24 @@ class Place:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
-            _replace(self.path, data)
+            with _appearing(self.path) as file:
+                file.write(data)
+
+    @property
+    def folder(self) -> str | None:
+        """Where there is room beside the file; None for standard output."""
+        return None if self.path is None else os.path.dirname(os.path.realpath(self.path))
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """A stream to write bytes to, bit by bit. E620."""
+        if self.path is None:
+            sys.stdout.flush()
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with _appearing(self.path) as file:
+                yield file
 
 
 def guard(output: str | None, read: Iterable[tuple[str, str]]) -> None:
@@ -45,15 +64,17 @@ def guard(output: str | None, read: Iterable[tuple[str, str]]) -> None:
             raise problems.would_overwrite(output, what)
 
 
-def _replace(path: str, data: bytes) -> None:
-    """Write a file aside, then give it its name; devices and pipes are written to directly."""
+@contextmanager
+def _appearing(path: str) -> Iterator[BinaryIO]:
+    """A file that is written aside, and gets its name at the end; devices and pipes are written to directly. E620."""
     try:
         target = os.path.realpath(path)
         if os.path.exists(target) and not os.path.isfile(target):
             with open(target, "wb") as file:
-                file.write(data)
+                yield file
             return
-        _write_aside(target, data)
+        with _aside(target) as file:
+            yield file
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -61,13 +82,14 @@ def _replace(path: str, data: bytes) -> None:
         raise problems.cannot_write(path, reason[0].lower() + reason[1:]) from None
 
 
-def _write_aside(target: str, data: bytes) -> None:
+@contextmanager
+def _aside(target: str) -> Iterator[BinaryIO]:
     import tempfile
 
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".ndgrad-")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
         os.chmod(temporary, _mode_for(target))
         os.replace(temporary, target)
     except BaseException:
