@@ -491,12 +491,12 @@ class _Story(Terms):
         return bars.get(self.variable.id, Term(np.zeros(self.variable.shape), number=0))
 
     def closed_form(self) -> str | None:
-        """The chain rule in the input alone, simplified; None where it is no elementwise expression of it."""
+        """The chain rule in the inputs alone, simplified; None where it is no elementwise expression of them."""
         from ndgrad.lang.closed_form import LARGEST, closed_form
 
         if len(self.useful) > LARGEST or self.output is self.variable:
             return None
-        return closed_form(self.output, self.variable, self.name(self.variable))
+        return closed_form(self)
 
     def matrix_forms(self) -> tuple[str, ...]:
         """The derivative simplified as an expression of matrices: in the program's names, then in its inputs alone."""

@@ -17,9 +17,9 @@ from ndgrad.lang.algebra import ONE, Atom, Diagonal, Expression, Function, Hadam
 from ndgrad.lang.algebra_text import text
 from ndgrad.lang.algebra_values import atoms, value_of
 from ndgrad.lang.notation import ATOM, Term
+from ndgrad.lang.simplifying import LARGEST, Simplifier
 
 MOST = 200  # terms; a longer formula explains nothing
-LARGEST = 30  # operations of what SymPy is asked to simplify: it takes seconds for more
 
 # Elementwise functions that SymPy knows, under its names
 _KNOWN = {
@@ -55,6 +55,7 @@ class Reader:
         import sympy
 
         self.sympy = sympy
+        self.simplifier = Simplifier()
         self.meanings = meanings
         self.known = known
         self.moving = moving
@@ -155,10 +156,10 @@ class Reader:
         """Arithmetic and functions of every entry, simplified."""
         symbols: dict[Expression, Any] = {}
         expression = self.entries(term, term, symbols)
-        forms = [self.sympy.expand, self.sympy.simplify, self.sympy.factor]
-        if expression.count_ops() > LARGEST:
-            forms = []
-        shortest = min([expression, *(form(expression) for form in forms)], key=lambda e: e.count_ops())
+        forms = [self.simplifier.shown(expression)]
+        if expression.count_ops() <= LARGEST:
+            forms.append(self.simplifier.shown(self.simplifier.shortest(expression)))
+        shortest = min(forms, key=lambda e: e.count_ops())
         return self.gathered(shortest, {symbol: e for e, symbol in symbols.items()}, _shape(term))
 
     def entries(self, term: Any, top: Term, symbols: dict[Expression, Any], column: bool = False) -> Any:
@@ -178,7 +179,8 @@ class Reader:
             if name in _ARITHMETIC:
                 return _ARITHMETIC[name](*(self.entries(a, top, symbols, column) for a in args))
             if name == "power" and args[1].number is not None:
-                return self.entries(args[0], top, symbols, column) ** sympy.Rational(algebra.exact(args[1].number))
+                power = self.simplifier.exponent(sympy.Rational(algebra.exact(args[1].number)))
+                return self.entries(args[0], top, symbols, column) ** power
             if name == "sqrt":
                 return sympy.sqrt(self.entries(args[0], top, symbols, column))
             if name in _SLOPES:

@@ -6,15 +6,19 @@ Each form is computed from its parts and held against the recorded gradient befo
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import numpy as np
 import pytest
+from sympy import Rational
 
 from ndgrad.lang import closed_form, compile
 from ndgrad.lang.algebra import Atom, Identity, Ones, exact, inverse, number, product, summed, total, transposed
 from ndgrad.lang.algebra_text import text
 from ndgrad.lang.derivation_data import Derivation
+from ndgrad.lang.mathematics import tree_of
+from ndgrad.lang.simplifying import Simplifier
 
 draw = np.random.default_rng(0).standard_normal
 S = (lambda a: a @ a.T + 3 * np.eye(3))(draw((3, 3)))
@@ -128,6 +132,84 @@ def test_a_form_that_does_not_hold_is_not_shown(monkeypatch: pytest.MonkeyPatch)
 def test_what_is_no_expression_of_matrices_has_no_form() -> None:
     assert derivation("sum(sort(x) ** 2)", "x", {"x": x}).forms == ()
     assert closed_form.unreadable("(1 at [array([0])])")
+
+
+def closed(program: str, by: str = "x", **inputs: Any) -> str | None:
+    return derivation(program, by, inputs).closed_form
+
+
+@pytest.mark.parametrize(
+    ("program", "by", "form"),
+    [
+        ("input a = 1; input b = 2; z = a**3/b", "b", "-a³/b²"),
+        ("input b = 2; input a = 1; z = a**3/b", "b", "-a³/b²"),
+        ("input a = 5; input b = 2; z = a**3/b**2", "b", "-2·a³/b³"),
+        ("input x = 2; input y = 2; z = x**y + y**x", "y", "x·y^x/y + x^y·log(x)"),
+        ("input x = 2; input y = 2; z = x**y + y**x", "x", "y^x·log(y) + x^y·y/x"),
+        ("input a = [1, 2]; input x = 3.0; z = sum(a) * x ** 2", "x", "2·sum(a)·x"),
+        ("input a = 3.0; input x = 3.0; c = a * 2; z = c * x ** 2", "x", "2·c·x"),
+        ("c = 3; input x = 3.0; z = c * x ** 2", "x", "6·x"),
+        ("input x = 2; z = x**3**0.5", "x", None),
+        ("input x = 2; z = x**3**0.5 + x", "x", "sqrt(3)·x^0.732051 + 1"),
+        ("input x = 2; z = (x**2)**1.732", "x", "3.464·x·(x²)^0.732"),
+        ("input x = 0.5; z = x**(1/3) + log1p(x)", "x", "1/(x + 1) + 1/(3·x^(2/3))"),
+        ("input x = 0.5; z = x**1.7320508 + 2**-x", "x", "1.73205·x^0.732051 - log(2)/2^x"),
+        ("input x = 0.5; z = x * arcsin(x)", "x", "x/sqrt(1 - x²) + arcsin(x)"),
+        ("input x = 0.5; z = exp(1 + x * 0) * x", "x", "exp(1)"),
+    ],
+)
+def test_a_closed_form_is_in_the_inputs_and_reads_as_notation(program: str, by: str, form: str | None) -> None:
+    program = program.replace("; ", "\n")
+    assert closed(program, by) == form or form is None
+    assert "text" not in str(tree_of(form or "x"))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "z = x**(1/7) + x**(1/11) + x**(1/13) + log1p(x)",
+        "z = exp(1.7320508 * x) / (1 + exp(0.1234567 * x)) ** 3",
+        "z = x**100000 + x",
+        "z = (2 * x) ** 1000000000",
+        "z = 1.7320508 ** x * x ** 0.7320508 + log(x) ** 2.5",
+        "z = (x + 1) ** 20 * (x + 2) ** 20 * (x + 3) ** 20 * (x + 4) ** 20",
+        "z = (sin(x) + cos(3.3 * x)) ** 4 / tanh(x ** 2 + 1.1) * cosh(x) / (1 + exp(-x)) ** 7",
+    ],
+)
+def test_simplifying_ends_soon(program: str) -> None:
+    start = process_time()
+    derivation(f"input x = 0.5\n{program}", "x", {})
+    assert process_time() - start < 3
+
+
+def test_simplifying_is_given_up_when_its_time_is_over() -> None:
+    simplifier = Simplifier()
+    simplifier.left = 0.05
+
+    def endless() -> None:
+        while True:
+            try:
+                hash("x")
+            except Exception:
+                continue
+
+    assert simplifier.within(endless) is None
+    assert simplifier.left <= 0
+    assert simplifier.within(lambda: 1) is None
+
+
+def test_a_closed_form_that_does_not_hold_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "input a = 1.5\ninput x = 0.5\nz = sin(a * x) / x"
+    assert closed(program)
+    monkeypatch.setitem(closed_form._ARITHMETIC, "multiply", lambda a, b: a * b * (1 + Rational(1, 10**8)))
+    assert closed(program) is None
+
+
+def test_float32_gradients_have_their_forms() -> None:
+    made = compile("z = a * sin(x) * x").run({"x": 0.3, "a": 1.1}, ["x"], dtype="float32").derivation("x")
+    assert made.closed_form == "a·(x·cos(x) + sin(x))"
+    vector = compile("z = sum(sin(x) * a)").run({"x": [0.3, 2.1], "a": [1.7, 2.2]}, ["x"], dtype="float32")
+    assert vector.derivation("x").forms == ("a·cos(x)",)
 
 
 # The algebra itself
