@@ -118,13 +118,18 @@ def _global_names(code: CodeType) -> frozenset[str]:
     return frozenset(code.co_names).union(*inner)
 
 
-def unchanged(seen: Seen, since: int, name: str) -> None:
-    """E405 if an array among what was captured has been written to since."""
+def kept(value: Any) -> tuple[Any, list[NDArray]]:
+    """`value` as `captured` gives it, and the arrays that it captured."""
+    seen: Seen = {}
+    made = captured(value, seen)
+    return made, [x for _, x in seen.values() if isinstance(x, NDArray) and not x.traced]
+
+
+def unchanged(arrays: list[NDArray], since: int, name: str) -> None:
+    """E405 if one of the arrays has been written to since."""
     if not written:
         return
-    for _, x in seen.values():
-        if not isinstance(x, NDArray) or x.traced:
-            continue
+    for x in arrays:
         waits = STATE.fusion is not None and x.__class__ is STATE.fusion.Large
         data = STATE.fusion.buffer_of(x.lazy) if waits else x._data
         if isinstance(data, (np.ndarray, Remote)):
@@ -140,9 +145,8 @@ class Replay:
     """
 
     def __init__(self, function: Callable[..., Any], name: str, scope: Scope | None = None) -> None:
-        self.seen: Seen = {}
         self.function = function
-        self.kept = captured(function, self.seen)
+        self.kept, self.arrays = kept(function)
         self.name = name
         self.scope = scope or nullcontext
         self.training = STATE.training
@@ -153,17 +157,16 @@ class Replay:
 
     def first(self, *args: Any) -> Any:
         """Call the function itself."""
-        stream = random.generator().bit_generator
-        before = stream.state
+        before = random.place()
         y = self.function(*args)
-        if stream.state != before:
-            self.draws = before
+        if random.place() != before:
+            self.draws = random.beginning() if before is None else before
         self.time = tick()  # what the function itself writes to, it writes to again
         return y
 
     def again(self, *args: Any) -> Any:
         """Call it as it was, recorded. E405 if an array that it captured has been written to."""
-        unchanged(self.seen, self.time, self.name)
+        unchanged(self.arrays, self.time, self.name)
         stream: Any = None if self.draws is None else random.generator().bit_generator
         now = None if stream is None else stream.state
         before = STATE.float_dtype, STATE.traces

@@ -74,7 +74,7 @@ class _Implicit:
 def fixed_point(
     function: Function, start: Any, tolerance: float = 1e-12, most: int = 10_000, scope: Scope | None = None
 ) -> NDArray:
-    """The x with function(x) = x that iterating from `start` reaches, in the shape and float dtype of `start`.
+    """The x with function(x) = x that iterating from `start` reaches, in the shape of `start` and the function's dtype.
 
     Its derivatives by whatever the function depends on come from the implicit function theorem, not from the
     iterations. They take the solution of a linear system with as many unknowns as x has entries: by iterating
@@ -102,16 +102,17 @@ def _bare(x: NDArray) -> NDArray:
 
 def _settled(function: Function, x: NDArray, tolerance: float, most: int) -> NDArray:
     """Iterate until the values change no more."""
-    near = max(tolerance, 4 * float(np.finfo(x.dtype).eps))
     for _ in range(most):
         following = _bare(as_array(function(x)))
         if following.shape != x.shape:
             raise problems.does_not_fit("fixed_point", "a step changes the shape", (x.shape, following.shape))
+        if following.dtype.kind != "f":
+            following = following.astype(x.dtype)
         a, b = plain(x), plain(following)
         x = following
         if not np.all(np.isfinite(b)):
             break
-        if _close(a, b, near):
+        if _close(a, b, max(tolerance, 4 * float(np.finfo(x.dtype).eps))):
             return x
     raise problems.does_not_settle(most)
 
@@ -200,7 +201,8 @@ def _solved(step: Callable[[Array], Any], start: Array) -> Array:
         operator = LinearOperator((n, n), matvec=moved, dtype=dtype)
         found, _ = gmres(operator, fixed.reshape(n), u.reshape(n), rtol=4 * eps, restart=RESTART, maxiter=RESTARTS)
         made: Array = np.asarray(found, dtype).reshape(start.shape)
-        if _close(made, np.asarray(step(made)), 1000 * eps):
+        bounded = np.max(np.abs(made)) <= np.max(np.abs(fixed)) / (10 * eps)  # else it is singular, but for rounding
+        if bounded and _close(made, np.asarray(step(made)), 1000 * eps):
             return made
         raise problems.derivative_failed("fixed_point", "the linear system of its derivative is not solved by GMRES")
     matrix = np.stack([moved(unit) for unit in np.eye(n, dtype=dtype)], axis=-1)

@@ -15,6 +15,7 @@ from ndgrad.tape import STATE
 
 class _Generators(threading.local):
     current: np.random.Generator | None = None
+    begun: Any = None
 
 
 _generators = _Generators()
@@ -22,7 +23,8 @@ _generators = _Generators()
 
 def seed(number: int | None = None) -> None:
     """Start this thread's random numbers anew; the same number gives the same arrays."""
-    _generators.current = np.random.default_rng(number)
+    made = _generators.current = np.random.default_rng(number)
+    _generators.begun = made.bit_generator.state
 
 
 def generator() -> np.random.Generator:
@@ -31,6 +33,16 @@ def generator() -> np.random.Generator:
         seed()
     assert _generators.current is not None
     return _generators.current
+
+
+def place() -> Any:
+    """The place in this thread's random numbers; None before the first of them."""
+    return None if _generators.current is None else _generators.current.bit_generator.state
+
+
+def beginning() -> Any:
+    """The place that they began from."""
+    return _generators.begun
 
 
 # The draws themselves: constants, of a shape that is known before they are made.

@@ -62,6 +62,78 @@ PROGRAMS: list[tuple[str, dict[str, Any], Any, dict[str, Any]]] = [
 ]
 
 
+X2 = {"x": 2.0}
+F = "f = lambda s: fixed_point(lambda t: 0.5 * t + s ** 2, 0)\noutput "
+# What a function reads is what it was when it was called, also where the derivative runs it again; what it reads
+# may depend on something else that it reads. f(s) = 2s² has the second derivative 4.
+KEPT: dict[str, Any] = {
+    "z = 0\nfor i in range(3):\n  z = z + checkpoint(lambda t: t * i)(x)\noutput z": 3,
+    "p = x * 1\nz = checkpoint(lambda t: t * p)(x)\np = 0\noutput z": 4,
+    "p = x * [1, 1]\nz = sum(checkpoint(lambda t: t * p)(x))\np[0] = 50\noutput z": 8,
+    "p = x * 1\nz = fixed_point(lambda t: 0.5 * t + p, 0 * x)\np = 7\noutput z": 2,
+    "z = 0\nfor i in range(3):\n  w = x * i\n  z = z + fixed_point(lambda t: 0.5 * t + w, 0)\noutput z": 6,
+    "p = x * 1\nz = custom_gradient(lambda t: t * p, lambda h, t: h * p)(x)\np = 100\noutput z": 2,
+    "p = x\nfor i in range(1):\n  p = checkpoint(lambda t: t * p)(x)\noutput p": 4,
+    "def g(t):\n  return p * t\ndef h(t):\n  return g(t) * p\np = x\nz = checkpoint(h)(x)\np = 0\noutput z": 12,
+    "p = x\nk = grad(lambda t: p * t ** 2)\nz = checkpoint(lambda t: k(t))(x)\np = 0\noutput z": 8,
+    "fs = (lambda t: t * p, sin)\np = x\nz = checkpoint(lambda t: fs[0](t))(x)\np = fs = 0\noutput z": 4,
+    "def f(a):\n  q = a * 2\n  z = checkpoint(lambda t: t * q * a)(a)\n  q = 0\n  return z\noutput f(x)": 24,
+    "s = 2 * x\noutput fixed_point(lambda t: 0.5 * t + s * x, 0)": 16,
+    "s = 2 * x\noutput checkpoint(lambda t: t * s * x)(x)": 24,
+    F + "grad(f)(x)": 4,
+    F + "jvp(f, x, 1)": 4,
+    F + "x * hessian(f)(x)": 4,
+    F + "x * hvp(f, x, 1)": 4,
+    F + "x * jvp(grad(f), x, 1)": 4,
+    F + "x * grad(lambda z: jvp(f, z, 1))(x)": 4,
+    F + "x * sum(vmap(hessian(f))([1.0, 2.0]))": 8,
+}
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+@pytest.mark.parametrize(("text", "slope"), KEPT.items(), ids=[text.splitlines()[-2] for text in KEPT])
+def test_a_function_is_run_again_with_the_variables_that_it_had(text: str, slope: float, mode: str) -> None:
+    result = ndgrad.compile(text).run(X2, grad=["x"], mode=mode)
+    np.testing.assert_allclose(result.grads["x"], slope, rtol=1e-9)
+
+
+def test_second_derivatives_of_what_is_run_again_agree_with_differences() -> None:
+    program = ndgrad.compile(
+        "p = x ** 2\nz = checkpoint(lambda t: sin(t) * p)(x) + fixed_point(lambda t: 0.3 * cos(t * p), x) "
+        "+ custom_gradient(lambda t: t ** 3 * p, lambda g, t: 3 * t ** 2 * p * g)(x)\np = 0\noutput z"
+    )
+    made = program.run({"x": 0.7}, grad=["x"], hess=["x"], hvp={"x": 1})
+    up, down = (program.run({"x": 0.7 + h}, grad=["x"]).grads["x"] for h in (1e-5, -1e-5))
+    np.testing.assert_allclose(made.hessians["x"], (up - down) / 2e-5, rtol=1e-8)
+    np.testing.assert_allclose(made.hvp["x"], made.hessians["x"])
+
+
+def test_what_is_run_again_neither_prints_nor_counts_again() -> None:
+    shown: list[str] = []
+    text = "def f(t):\n  print('once')\n  return t * t\noutput checkpoint(f)(x)"
+    assert ndgrad.compile(text).run(X2, grad=["x"], max_steps=2, show=shown.append).grads["x"] == 4
+    assert len(shown) == 1
+
+
+def test_random_numbers_are_those_of_the_first_run_and_go_on_from_there() -> None:
+    text = (
+        "z = sum(checkpoint(lambda t: checkpoint(lambda u: dropout(u * ones(8), 0.5))(t) + random_normal(0, t, 8))(x))"
+        "\noutput z + random_normal(0, 1, 1)[0] * x"
+    )
+    made = ndgrad.compile(text).run({"x": 1.0}, grad=["x"], train=True, seed=3)
+    np.testing.assert_allclose(made.grads["x"], made.value)  # it is linear in x
+
+
+def test_a_budget_of_memory_changes_no_gradient_of_what_is_run_again() -> None:
+    text = (
+        "b = x\nfor i in range(200):\n  w = b * 1\n  b = checkpoint(lambda t: t + 0.01 * sin(t) * i + 0.1 * w)(b)\n"
+        "  w = 0\noutput sum(b)"
+    )
+    inputs = {"x": np.linspace(0, 1, 300)}
+    made = [ndgrad.compile(text).run(inputs, grad=["x"], memory=limit).grads["x"] for limit in (None, 1)]
+    np.testing.assert_array_equal(*made)
+
+
 @pytest.mark.parametrize(("text", "inputs", "value", "grads"), PROGRAMS, ids=[p[0].splitlines()[-1] for p in PROGRAMS])
 def test_a_derivative_inside_a_program(text: str, inputs: dict[str, Any], value: Any, grads: dict[str, Any]) -> None:
     program = ndgrad.compile(text)
