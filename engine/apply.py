@@ -570,6 +570,10 @@ def output(main: Node, index: int, y: Any) -> NDArray:
         node.mark(implicit=True)
     if STATE.recording is KEEPING:
         node.keep(y, ())
+    if isinstance(y, NDArray):
+        made = y.twin()
+        made._node = node
+        return made
     return new_array(y, node)
 
 

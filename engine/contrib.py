@@ -17,6 +17,9 @@ from ndgrad.ops import lookup
 
 __all__ = ["allclose", "arange_like", "boolean_mask", "cond", "div_sqrt_dim", "foreach", "while_loop"]
 
+# Those that take and give arrays alone
+FUNCTIONS = frozenset({"allclose", "arange_like", "boolean_mask", "div_sqrt_dim", "isnan", "isinf", "isfinite"})
+
 
 def foreach(body: Callable[[Any, Any], tuple[Any, Any]], data: Any, init_states: Any, name: str = "") -> Any:
     """Run body(slice, states) → (output, states) over the first axis of `data`.

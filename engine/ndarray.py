@@ -193,6 +193,10 @@ class NDArray:
         """The same values (the same buffer) with no history."""
         return NDArray(self._data)
 
+    def twin(self) -> NDArray:
+        """Another array that is the same thing, without its node."""
+        return self.detach()
+
     def _writable(self) -> npt.NDArray[Any]:
         """The buffer, made an array of its own where the value is a scalar or read-only."""
         if isinstance(self._data, np.generic) or not self._data.flags.writeable:

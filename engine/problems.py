@@ -88,6 +88,11 @@ def wrong_dtype(op: str, dtype: Any, help: str | None = None) -> ShapeError:
     return _shape_error("E306", f"`{op}` is not defined for {dtype} values", (), help)
 
 
+def integer_division_by_zero() -> ShapeError:
+    """E309: integers divided by an integer 0."""
+    return ShapeError(Diagnostic("E309", "integer division by zero", help="floats divide by zero to inf or nan"))
+
+
 def bad_argument(op: str, reason: str) -> ShapeError:
     """E307: a keyword argument with a value that makes no sense."""
     return _shape_error("E307", f"`{op}`: {reason}")

@@ -520,7 +520,7 @@ def _wrapped(saved: Any, node: Node | None) -> Any:
         return saved
     if isinstance(saved, NDArray):
         if saved._node is None and node is not None:  # the value of a traced node, which would hold its node
-            saved = saved.twin() if saved.traced else saved.detach()  # type: ignore[attr-defined]
+            saved = saved.twin()
             saved._node = node
         return saved
     if node is None and saved.__class__ in (float, int, bool):
@@ -545,7 +545,7 @@ def _unrecorded(c: Any) -> Any:
         return Reached(_unrecorded(c.value), _unrecorded(c.live))
     if not isinstance(c, NDArray) or c.traced:
         return c
-    return c._data if c.__class__ is NDArray else c.lazy  # type: ignore[attr-defined]
+    return c._data if c.__class__ is NDArray else c.lazy
 
 
 def _unmasked(g: Any) -> Any:

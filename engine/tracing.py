@@ -162,7 +162,7 @@ def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any
         return out
     # What is saved are twins: an array changes in place when it is written to, and y itself would hold its node,
     # which holds y.
-    kept = tuple(map(_bare_twin, out)) if isinstance(out, tuple) else _bare_twin(out)
+    kept = tuple(part.twin() for part in out) if isinstance(out, tuple) else out.twin()
     made = attach(op, kept, given, tuple(map(_twin, given)), parents, statics)
     for mine, wrapped in zip(
         out if isinstance(out, tuple) else (out,), made if isinstance(made, tuple) else (made,), strict=True
@@ -174,11 +174,6 @@ def recorded(op: Primitive, out: Any, given: tuple[Any, ...], statics: tuple[Any
                 if parent is not None and parent.op is op:
                     parent.mark(traced=True)
     return out
-
-
-def _bare_twin(x: Any) -> Any:
-    """An array once more, without its node."""
-    return x.twin() if isinstance(x, Traced) else x.detach()
 
 
 def _twin(x: Any) -> Any:
@@ -336,6 +331,8 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     """
     from ndgrad.ndarray import array
 
+    if len(primals) != len(tangents):
+        raise problems.bad_argument("jvp", f"{len(tangents)} tangents for {len(primals)} primals")
     STATE.traces += 1
     level = tick()  # later ones are further in; none comes twice, for what was recorded outlives its level
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad import problems
 from ndgrad.namespace import plain
 from ndgrad.primitive import Kink, NoDerivative, elementwise
 from ndgrad.tape import STATE
@@ -74,8 +75,34 @@ divide = elementwise(
     example="divide([1, 2], 4) -> [0.25, 0.5]",
 )
 
+
+def _is_whole(x: Any) -> bool:
+    return x.dtype.kind in "iub" if hasattr(x, "dtype") else isinstance(x, int)
+
+
+def _refuse_zero(a: Any, b: Any) -> None:
+    """E309 for integers divided by an integer 0, for which NumPy gives 0."""
+    if b.__class__ is not float and _is_whole(b) and _is_whole(a) and not np.all(b):
+        raise problems.integer_division_by_zero()
+
+
+@plain
+def quotients(a: Any, b: Any) -> Any:
+    """a // b over plain arrays. Errors: E309."""
+    _refuse_zero(a, b)
+    return np.floor_divide(a, b)
+
+
+@plain
+def remainders(a: Any, b: Any) -> Any:
+    """a mod b over plain arrays. Errors: E309."""
+    _refuse_zero(a, b)
+    return np.mod(a, b)
+
+
 floor_divide = elementwise(
     "floor_divide",
+    value=lambda F, a, b: F.quotients(a, b),
     partials=[lambda: 0, lambda: 0],
     written="{a}//{b}",
     precedence=PRODUCT,
@@ -86,6 +113,7 @@ floor_divide = elementwise(
 
 mod = elementwise(
     "mod",
+    value=lambda F, a, b: F.remainders(a, b),
     partials=[lambda: 1, lambda F, a, b: -F.floor_divide(a, b)],
     written="{a} mod {b}",
     precedence=PRODUCT,

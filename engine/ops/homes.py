@@ -60,7 +60,7 @@ INTERNAL = {
 
 # Functions over plain arrays that rules and values use and NumPy does not have.
 PLAIN_FUNCTIONS = {
-    "arithmetic": "share",
+    "arithmetic": "quotients remainders share",
     "elementwise": "cosquare indicator inside passes sech2 sigmoid sigmoid_slope softplus tanh_slope",
     "special": "digamma erf erfc erfinv gammaln ndtr polygamma spherical_j xlogy",
     "reductions": "tied",

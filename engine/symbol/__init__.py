@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ndgrad.aliases import alias_names, aliased
-from ndgrad.ops import find, names
+from ndgrad.aliases import alias_names
+from ndgrad.ops import names
 from ndgrad.symbol import problems
 from ndgrad.symbol.files import load, load_json
 from ndgrad.symbol.graph import VARIABLE, Node
 from ndgrad.symbol.symbol import Symbol
 
 __all__ = ["Group", "Symbol", "Variable", "contrib", "linalg", "load", "load_json", "random", "var"]
-
-_CREATORS = frozenset({"zeros", "ones", "full", "eye", "arange", "linspace"})
 
 
 def var(
@@ -72,13 +70,11 @@ class _Space:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        from ndgrad import nd
-        from ndgrad.symbol.calls import maker
+        from ndgrad.symbol.calls import function_of, maker
 
-        if not name.startswith("_"):
-            getattr(getattr(nd, self._name), name)  # an AttributeError that says so, if it is not there
-            return maker(f"{self._name}.{name}")
-        raise AttributeError(name)
+        op = f"{self._name}.{name}"
+        function_of(op)  # an AttributeError that says so, if it is not there
+        return maker(op)
 
 
 linalg = _Space("linalg")
@@ -91,13 +87,13 @@ _made: dict[str, Any] = {}  # not in the module itself, where `sym.all` would hi
 def __getattr__(name: str) -> Any:
     if name in _made:
         return _made[name]
-    from ndgrad.symbol.calls import maker
+    from ndgrad.symbol.calls import is_function, maker
 
     if name == "contrib":
         from importlib import import_module
 
         found: Any = import_module("ndgrad.symbol.control")
-    elif name in _CREATORS or (not name.startswith("_") and (aliased(name) is not None or find(name) is not None)):
+    elif not name.startswith("_") and name != "gradient" and is_function(name):
         found = maker(name)
     else:
         raise problems.unknown_function(name, __dir__())
@@ -106,4 +102,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_CREATORS, *names(), *alias_names()})
+    from ndgrad.symbol.calls import CREATORS
+
+    return sorted({*__all__, *CREATORS, *names(), *alias_names()})

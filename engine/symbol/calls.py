@@ -46,32 +46,59 @@ LAYERS["Softmax"] = LAYERS["SoftmaxOutput"]
 _SHARED_WITH_NAME = frozenset({"label"})  # softmax_label, as training loops expect
 
 
+CREATORS = frozenset({"zeros", "ones", "full", "eye", "arange", "linspace"})
+_NOT_DRAWN = frozenset({"seed"})  # of nd.random: what it does to the thread's state is no part of a graph
+
+
+def is_function(op: Any) -> bool:
+    """Whether a node may call `op`: an operation, a function of arrays under a name of MXNet's, or a loop or branch.
+
+    Graphs come from files, too: nothing else that can be reached from `nd` by a name is a function here.
+    """
+    if not isinstance(op, str):
+        return False
+    space, _, name = op.rpartition(".")
+    if space == "":
+        return name == "gradient" or name in CREATORS or aliased(name) is not None or find(name) is not None
+    if space == "core":
+        return lookup(name) is not None
+    if space == "linalg":
+        return aliased(f"linalg_{name}") is not None or find(name) is not None
+    if space == "random":
+        from ndgrad import random
+
+        made = random.__dict__.get(name)
+        here = inspect.isfunction(made) and made.__module__ == random.__name__
+        return here and not name.startswith("_") and name not in _NOT_DRAWN
+    if space == "contrib":
+        from ndgrad import contrib
+        from ndgrad.symbol.evaluation import CONTROL
+
+        return op in CONTROL or name in contrib.FUNCTIONS
+    return False
+
+
 def function_of(op: str) -> Callable[..., Any]:
-    """What a node's `op` calls, over NDArrays. AttributeError for a name that `nd` does not have."""
-    if op.startswith(CORE):
-        primitive = lookup(op[len(CORE) :])
-        if primitive is None:
-            raise problems.wrong_call(op, "is no operation of this version")
-        return primitive.call
-    if op.startswith("contrib."):
+    """What a node's `op` calls, over NDArrays. AttributeError for a name that is no function of arrays."""
+    if not is_function(op):
+        raise AttributeError(f"{op!r} is no operation of this version")
+    space, _, name = op.rpartition(".")
+    found: Callable[..., Any]
+    if space == "core":
+        found = lookup(name).call  # type: ignore[union-attr]
+    elif space == "contrib":
         from ndgrad import contrib
 
-        found: Callable[..., Any] = getattr(contrib, op[len("contrib.") :])
-        return found
-    if op == "gradient":
+        found = getattr(contrib, name)
+    elif op == "gradient":
         from ndgrad.symbol.derivative import gradient_of
 
-        return gradient_of
-    if op.startswith(("random.", "linalg.")):
+        found = gradient_of
+    else:
         from ndgrad import nd
 
-        space, _, name = op.partition(".")
-        made: Callable[..., Any] = getattr(getattr(nd, space), name)
-        return made
-    from ndgrad import nd
-
-    plain: Callable[..., Any] = getattr(nd, op)
-    return plain
+        found = getattr(getattr(nd, space) if space else nd, name)
+    return found
 
 
 def _primitive_of(op: str) -> Primitive | None:

@@ -32,8 +32,20 @@ def run_nodes(outputs: Sequence[Output], given: Mapping[str, Any], trace: Trace 
             values[node.id] = (given[node.name],)
         else:
             arrays = [values[below.id][i] for below, i in node.inputs]
-            made = run_node(node, arrays, trace)
+            try:
+                made = run_node(node, arrays, trace)
+            except MemoryError:
+                raise problems.out_of_memory(node.name) from None
+            except (
+                ValueError,
+                TypeError,
+                LookupError,
+                OverflowError,
+            ) as error:  # by a graph from a file
+                raise problems.cannot_run(node.name, error) from error
             values[node.id] = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+            if len(values[node.id]) < node.outputs:
+                raise problems.fewer_outputs(node.name, len(values[node.id]), node.outputs)
     return [values[node.id][i] for node, i in outputs]
 
 

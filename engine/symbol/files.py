@@ -19,10 +19,13 @@ import numpy as np
 
 from ndgrad.ndarray import NDArray
 from ndgrad.symbol import problems
-from ndgrad.symbol.graph import Node, Slot, Sub, ordered
+from ndgrad.symbol.calls import is_function
+from ndgrad.symbol.graph import VARIABLE, Node, Output, Slot, Sub, ordered
 from ndgrad.symbol.symbol import Symbol
 
 VERSION = 1
+# What text that others wrote may lead to while it is read
+_ODD = (IndexError, TypeError, ValueError, AttributeError, OverflowError, MemoryError, RecursionError)
 
 
 def tojson(symbol: Symbol) -> str:
@@ -89,11 +92,15 @@ def load_json(json_str: str) -> Symbol:
         found = json.loads(json_str)
     except json.JSONDecodeError as error:
         raise problems.not_our_json(f"line {error.lineno} is no JSON") from None
+    except RecursionError:
+        raise problems.not_our_json("it is nested too deeply") from None
     if not isinstance(found, dict) or found.get("ndgrad_symbol") != VERSION:
         raise problems.not_our_json(f'it does not say "ndgrad_symbol": {VERSION}')
     try:
         return _rebuilt(found)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise problems.not_our_json(f"the entry {error} is missing") from None
+    except _ODD as error:
         raise problems.not_our_json(f"{type(error).__name__}: {error}") from None
 
 
@@ -105,46 +112,83 @@ def load(fname: Any) -> Symbol:
 
 
 def _rebuilt(found: dict[str, Any]) -> Symbol:
-    from ndgrad.symbol.calls import function_of
-
     nodes: list[Node] = []
     for entry in found["nodes"]:
-        op = entry["op"]
-        if op != "null":
-            function_of(op)
+        op, name = entry["op"], entry["name"]
+        if not isinstance(name, str):
+            raise problems.not_our_json(f"the name of a node is a string, not {name!r}")
+        if op != VARIABLE and not is_function(op):
+            raise problems.not_our_json(f"`{name}` calls {op!r}, which is no operation of this version")
+        inputs = tuple(_output(nodes, name, pair) for pair in entry.get("inputs", ()))
+        named = entry.get("named", {})
+        if "out" in named:
+            raise problems.not_our_json(f"`{name}` would write into an array that it is given")
+        count = entry.get("outputs", 1)
+        if count.__class__ is not int or count < 1:
+            raise problems.not_our_json(f"`{name}` has {count!r} outputs")
+        read = _Arguments(name, len(inputs)).read
         nodes.append(
             Node(
                 op,
-                entry["name"],
-                tuple((nodes[at], int(i)) for at, i in entry.get("inputs", ())),
-                tuple(_read(v) for v in entry.get("args", ())),
-                {key: _read(v) for key, v in entry.get("named", {}).items()},
-                dict(entry.get("attrs", {})),
-                entry.get("outputs", 1),
+                name,
+                inputs,
+                tuple(read(v) for v in entry.get("args", ())),
+                {key: read(v) for key, v in named.items()},
+                {str(key): str(v) for key, v in entry.get("attrs", {}).items()},
+                count,
             )
         )
-    return Symbol([(nodes[at], int(i)) for at, i in found["heads"]])
+    heads = [_output(nodes, "heads", pair) for pair in found["heads"]]
+    if not heads:
+        raise problems.not_our_json("it has no outputs")
+    return Symbol(heads)
 
 
-def _read(value: Any) -> Any:
-    """One argument, as it was."""
-    if isinstance(value, list):
-        return [_read(v) for v in value]
-    if not isinstance(value, dict):
-        return value
-    if "slot" in value:
-        return Slot(value["slot"])
-    if "tuple" in value:
-        return tuple(_read(v) for v in value["tuple"])
-    if "slice" in value:
-        return slice(*(_read(v) for v in value["slice"]))
-    if "float" in value:
-        return float(value["float"])
-    if "ellipsis" in value:
-        return Ellipsis
-    if "array" in value:
-        numbers = [_read(v) for v in value["array"]]
-        return np.array(numbers, dtype=value["dtype"]).reshape(value["shape"])
-    if "symbol" in value:
-        return Sub(_rebuilt(value["symbol"]), tuple(value["names"]))
-    return np.dtype(value["dtype"])
+def _output(nodes: list[Node], where: str, pair: Any) -> Output:
+    """One output of a node that came before. E604 if there is no such output."""
+    at, i = pair
+    if at.__class__ is i.__class__ is int and 0 <= at < len(nodes) and 0 <= i < nodes[at].outputs:
+        return nodes[at], i
+    raise problems.not_our_json(f"`{where}` refers to {pair!r}, which is no output of a node before it")
+
+
+class _Arguments:
+    """Reads the arguments of the node called `name`, which has so many inputs."""
+
+    def __init__(self, name: str, inputs: int) -> None:
+        self.name = name
+        self.inputs = inputs
+
+    def read(self, value: Any) -> Any:
+        """One argument, as it was. E604 for a slot without an input."""
+        read = self.read
+        if isinstance(value, list):
+            return [read(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if "slot" in value:
+            at = value["slot"]
+            if at.__class__ is not int or not 0 <= at < self.inputs:
+                raise problems.not_our_json(f"`{self.name}` has {self.inputs} inputs and no slot {at!r}")
+            return Slot(at)
+        if "tuple" in value:
+            return tuple(read(v) for v in value["tuple"])
+        if "slice" in value:
+            return slice(*(read(v) for v in value["slice"]))
+        if "float" in value:
+            return float(value["float"])
+        if "ellipsis" in value:
+            return Ellipsis
+        if "array" in value:
+            return np.array([read(v) for v in value["array"]], dtype=_dtype(value["dtype"])).reshape(value["shape"])
+        if "symbol" in value:
+            return Sub(_rebuilt(value["symbol"]), tuple(map(str, value["names"])))
+        return _dtype(value["dtype"])
+
+
+def _dtype(name: Any) -> np.dtype[Any]:
+    """A dtype by its name. E604 unless it is one of numbers or booleans."""
+    found = np.dtype(name) if isinstance(name, str) else None
+    if found is None or found.kind not in "biuf":
+        raise problems.not_our_json(f"{name!r} is no dtype of numbers")
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from ndgrad.errors import Diagnostic, InputError, NameError_, ShapeError
+from ndgrad.errors import Diagnostic, InputError, LimitError, NameError_, ShapeError
 from ndgrad.problems import Shape, shown
 
 
@@ -109,6 +109,22 @@ def forward_first() -> ShapeError:
 def not_our_json(reason: str) -> InputError:
     """E604: text that is no graph."""
     return InputError(Diagnostic("E604", f"this is no saved symbol: {reason}"))
+
+
+def fewer_outputs(node: str, made: int, said: int) -> InputError:
+    """E604: a node that has fewer outputs than its graph says."""
+    return InputError(Diagnostic("E604", f"`{node}` gives {made} outputs, not the {said} that the symbol says"))
+
+
+def cannot_run(node: str, error: Exception) -> ShapeError:
+    """E307: arguments that a function of arrays cannot take."""
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return ShapeError(Diagnostic("E307", f"`{node}` cannot be computed: {reason}"))
+
+
+def out_of_memory(node: str) -> LimitError:
+    """E502: arrays for which there is no memory."""
+    return LimitError(Diagnostic("E502", f"there is not enough memory for `{node}`"))
 
 
 def cannot_be_saved(node: str, value: Any) -> InputError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import pickle
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -350,3 +352,15 @@ def test_dir_of_the_package_lists_what_it_offers() -> None:
     assert {"nd", "autograd", "grad", "array"} <= set(public)
     assert not {"Any", "sys", "TYPE_CHECKING", "ModuleType", "annotations"} & set(public)
     assert all(getattr(mx, name) is not None for name in public)
+
+
+@pytest.mark.parametrize("divide", [operator.floordiv, operator.mod], ids=["//", "%"])
+def test_integers_are_not_divided_by_zero_without_a_word(divide: Callable[[Any, Any], Any]) -> None:
+    x = nd.array(np.array([1, 2, 0]))
+    for a, b in ((x, 0), (5, x), (x, x), (x, np.array([1, 0, 2])), (np.int64(3), x)):
+        with pytest.raises(Error, match="E309"):
+            divide(a, b)
+    assert divide(x, 2).tolist() == divide(np.array([1, 2, 0]), 2).tolist()
+    with np.errstate(all="ignore"):
+        divide(x, 0.0)
+        divide(nd.array([1.0]), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -241,7 +242,7 @@ def test_arguments_are_changed_reshaped_and_copied() -> None:
 def test_each_mistake_has_its_code(provoke: Any, code: str) -> None:
     with pytest.raises(mx.Error) as caught:
         provoke(sym.var("x"))
-    assert caught.value.code == code
+    assert caught.value.code == code, caught.value
 
 
 def test_an_unknown_function_is_no_attribute() -> None:
@@ -432,3 +433,55 @@ def test_the_symbol_of_a_recorded_array_computes_it_again() -> None:
     y.backward()
     with pytest.raises(mx.GradientError, match="E403"):
         autograd.get_symbol(y)
+
+
+def _text(nodes: list[dict[str, Any]], heads: Any = ((1, 0),)) -> str:
+    return json.dumps({"ndgrad_symbol": 1, "nodes": [{"op": "null", "name": "x"}, *nodes], "heads": heads})
+
+
+def _called(op: Any, **more: Any) -> dict[str, Any]:
+    return {"op": op, "name": "f", "inputs": [[0, 0]], "args": [{"slot": 0}], **more}
+
+
+OTHERS = ["save", "load", "random.seed", "random.generator", "random.np", "random._made", "__class__", "__dict__", "np",
+          "linalg.__class__", "contrib.np", "contrib.foreach", "contrib.__class__", "core.none", "nd", 5]  # fmt: skip
+NOT_GRAPHS = {
+    **{f"calls {op}": _text([_called(op)]) for op in OTHERS},
+    "an output that is not there": _text([_called("tanh")], [[0, 5]]),
+    "a node that is not there": _text([_called("tanh")], [[-1, 0]]),
+    "no outputs": _text([_called("tanh")], []),
+    "a slot that is not there": _text([_called("tanh", args=[{"slot": 3}])]),
+    "a slot from the end": _text([_called("tanh", args=[{"slot": -1}])]),
+    "a node after it": _text([_called("tanh", inputs=[[1, 0]])]),
+    "a write into what it is given": _text([_called("tanh", named={"out": {"slot": 0}})]),
+    "an array of objects": _text([_called("tanh", args=[{"array": [1], "shape": [1], "dtype": "object"}])]),
+    "an array of no size": _text([_called("tanh", args=[{"array": [1], "shape": [10**30], "dtype": "int8"}])]),
+    "no name": _text([{"op": "tanh"}]),
+    "a deep nest": _text([]) [:-2] + "[" * 100_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_GRAPHS)
+def test_a_file_can_name_nothing_but_functions_of_arrays(what: str) -> None:
+    with pytest.raises(mx.Error) as caught:
+        sym.load_json(NOT_GRAPHS[what])
+    assert caught.value.code == "E604"
+
+
+@pytest.mark.parametrize(
+    ("node", "code"),
+    [
+        (_called("tanh", outputs=3), "E604"),
+        (_called("zeros", inputs=[], args=[{"tuple": [10**15]}]), "E502"),
+        (_called("zeros", inputs=[], args=[{"tuple": [10**30]}]), "E307"),
+        (_called("zeros", inputs=[], args=["many"]), "E307"),
+        (_called("tanh", args=[]), "E304"),
+        (_called("tanh", named={"colour": 1}), "E204"),
+    ],
+)
+def test_a_call_that_cannot_be_made_is_a_diagnostic(node: dict[str, Any], code: str) -> None:
+    symbol = sym.load_json(_text([node, {"op": "core.add", "name": "g", "inputs": [[0, 0], [1, 0]],
+                                         "args": [{"slot": 0}, {"slot": 1}]}], [[2, 0]]))  # fmt: skip
+    with pytest.raises(mx.Error) as caught:
+        symbol.eval(x=nd.array([1.0, 2.0]))
+    assert caught.value.code == code, caught.value
