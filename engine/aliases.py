@@ -13,6 +13,7 @@ import numpy as np
 from ndgrad import problems
 from ndgrad.ndarray import NDArray, array
 from ndgrad.ops import find, lookup
+from ndgrad.ops.shape import as_shape, axis_at
 from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE
 
@@ -68,13 +69,22 @@ def _truth(name: str) -> Callable[..., Any]:
 def reshape(data: Any, shape: Any, reverse: bool = False) -> Any:
     """MXNet's reshape: besides -1, 0 keeps an axis, -2 all that are left, -3 merges two, -4 splits one in two."""
     x = _as_array(data)
-    have = list(x.shape[::-1] if reverse else x.shape)
-    codes = list(shape if isinstance(shape, (tuple, list)) else (shape,))
-    codes = codes[::-1] if reverse else codes
+    codes = list(as_shape(shape))
+    try:
+        sizes = _decoded(list(x.shape[::-1] if reverse else x.shape), codes[::-1] if reverse else codes)
+    except IndexError:
+        raise problems.does_not_fit("reshape", "the codes ask for more axes than there are", (x.shape,)) from None
+    except ZeroDivisionError:
+        raise problems.bad_argument("reshape", "-4 splits an axis into a size of 0") from None
+    return _op("reshape")(x, tuple(sizes[::-1] if reverse else sizes))
+
+
+def _decoded(have: list[int], codes: list[int]) -> list[int]:
+    """The sizes that MXNet's codes stand for."""
     out: list[int] = []
     at = i = 0
     while i < len(codes):
-        code = int(codes[i])
+        code = codes[i]
         if code == 0:
             out.append(have[at])
             at += 1
@@ -85,7 +95,7 @@ def reshape(data: Any, shape: Any, reverse: bool = False) -> Any:
             out.append(have[at] * have[at + 1])
             at += 2
         elif code == -4:
-            m, n = int(codes[i + 1]), int(codes[i + 2])
+            m, n = codes[i + 1], codes[i + 2]
             m, n = (have[at] // n if m == -1 else m), (have[at] // m if n == -1 else n)
             out += [m, n]
             at += 1
@@ -94,7 +104,7 @@ def reshape(data: Any, shape: Any, reverse: bool = False) -> Any:
             out.append(code)
             at += 1
         i += 1
-    return _op("reshape")(x, tuple(out[::-1] if reverse else out))
+    return out
 
 
 def dot(lhs: Any, rhs: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
@@ -118,14 +128,17 @@ def batch_dot(lhs: Any, rhs: Any, transpose_a: bool = False, transpose_b: bool =
 
 
 def slice_axis(data: Any, axis: int, begin: int, end: int | None) -> Any:
-    """data[begin:end] along one axis."""
+    """data[begin:end] along one axis. E302 for one that is not there."""
     x = _as_array(data)
-    return x[(*(slice(None),) * (axis % x.ndim), slice(begin, end))]
+    return x[(*(slice(None),) * axis_at("slice_axis", axis, x.ndim), slice(begin, end))]
 
 
 def slice_(data: Any, begin: Any, end: Any, step: Any = None) -> Any:
     """data[begin:end:step], an entry for each axis."""
-    steps = step or (None,) * len(begin)
+    begin, end = (n if isinstance(n, (tuple, list)) else (n,) for n in (begin, end))
+    steps = step if step and isinstance(step, (tuple, list)) else (step or None,) * len(begin)
+    if not len(begin) == len(end) == len(steps):
+        raise problems.bad_argument("slice", "begin, end and step need an entry for each axis")
     return _as_array(data)[tuple(slice(b, e, s) for b, e, s in zip(begin, end, steps, strict=True))]
 
 
@@ -290,6 +303,8 @@ def _cast(x: Any, dtype: Any) -> Any:
 
 
 def _sum_of(arrays: tuple[Any, ...]) -> Any:
+    if not arrays:
+        raise problems.wrong_call("add_n", "needs an array")
     total = _as_array(arrays[0])
     for x in arrays[1:]:
         total = total + x
@@ -299,7 +314,9 @@ def _sum_of(arrays: tuple[Any, ...]) -> Any:
 def _broadcast_axis(data: Any, axis: Any, size: Any) -> Any:
     x = _as_array(data)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    sizes = size if isinstance(size, (tuple, list)) else (size,)
+    sizes = size if isinstance(size, (tuple, list)) else (size,) * len(axes)
+    if len(sizes) != len(axes):
+        raise problems.bad_argument("broadcast_axis", f"{len(sizes)} sizes for {len(axes)} axes")
     wanted = dict(zip((a % x.ndim for a in axes), sizes, strict=True))
     return _op("broadcast_to")(x, tuple(wanted.get(i, n) for i, n in enumerate(x.shape)))
 

@@ -17,6 +17,7 @@ import numpy as np
 from ndgrad import problems
 from ndgrad.ndarray import NDArray, array, new_array, plain
 from ndgrad.ops import lookup
+from ndgrad.ops.shape import axis_at
 from ndgrad.primitive import Primitive
 from ndgrad.tape import STATE, tick
 from ndgrad.tracing import Dual, Traced, recorded
@@ -270,7 +271,12 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
 
     def mapped(*args: Any) -> Any:
         axes = in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * len(args)
+        if len(axes) != len(args):
+            raise problems.bad_argument("vmap", f"in_axes has {len(axes)} entries for {len(args)} arguments")
         given = [a if isinstance(a, NDArray) or axis is None else array(a) for a, axis in zip(args, axes, strict=True)]
+        for a, axis in zip(given, axes, strict=True):
+            if axis is not None and a.shape:
+                axis_at("vmap", axis, len(a.shape))
         sizes = {a.shape[axis] for a, axis in zip(given, axes, strict=True) if axis is not None and a.shape}
         if len(sizes) != 1 or any(axis is not None and not a.shape for a, axis in zip(given, axes, strict=True)):
             shapes = tuple(np.shape(plain(a)) for a in given)

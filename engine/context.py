@@ -64,9 +64,20 @@ def need_cpu(context: Any) -> Context:
     return wanted
 
 
+def as_context(context: Any) -> Context:
+    """The context, or the innermost scope's for None. E307 for anything else."""
+    if context is None:
+        return current_context()
+    if not isinstance(context, Context):
+        from ndgrad import problems
+
+        raise problems.bad_argument("ctx", f"a context is cpu() or gpu(), not {context!r}")
+    return context
+
+
 def placed(x: NDArray, context: Any) -> NDArray:
-    """The new array x, moved to a context: the innermost scope's unless given. E701 to E704."""
-    wanted: Context = current_context() if context is None else context
+    """The new array x, moved to a context: the innermost scope's unless given. E307, E701 to E704."""
+    wanted = as_context(context)
     if wanted.device_type != "cpu":
         from ndgrad.device.running import device_for, enlarged
 

@@ -336,8 +336,8 @@ def sequence_reverse(data: Any, sequence_length: Any = None, use_sequence_length
 def pad(data: Any, mode: str = "constant", pad_width: Any = (), constant_value: float = 0.0) -> Any:
     """data with a border: pad_width is (before, after) for each axis in a row; mode is constant, edge or reflect."""
     x = _as_array(data)
-    widths = tuple(zip(pad_width[::2], pad_width[1::2], strict=True))
-    if len(widths) != x.ndim:
+    widths = tuple(zip(pad_width[::2], pad_width[1::2], strict=False))
+    if len(pad_width) != 2 * x.ndim:
         raise problems.bad_argument("pad", f"pad_width needs {2 * x.ndim} numbers for {x.ndim} axes")
     return _op("pad")(x, widths, mode, constant_value)
 

@@ -6,6 +6,7 @@ function takes `out=`, an array that receives the result and keeps its identity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from ndgrad import problems
 from ndgrad.aliases import alias_names, aliased, behind, renamed
 from ndgrad.context import Context, placed
 from ndgrad.files import load, save
-from ndgrad.ndarray import SUPPORTED, NDArray
+from ndgrad.ndarray import SUPPORTED, NDArray, dtype_of
 from ndgrad.ndarray import array as _array
 from ndgrad.ops import find, names
 from ndgrad.ops.shape import as_shape
@@ -50,14 +51,31 @@ def array(source_array: Any, ctx: Context | None = None, dtype: npt.DTypeLike | 
     return placed(_array(source_array, dtype), ctx)
 
 
+def _new(name: str, ctx: Context | None, make: Callable[[], npt.NDArray[Any]]) -> NDArray:
+    """The array that `make` gives, in its place. E307 in NumPy's words where it gives none, E502 for want of memory."""
+    try:
+        made = make()
+    except MemoryError as error:
+        shape, dtype = getattr(error, "shape", ()), getattr(error, "dtype", np.dtype("float64"))
+        raise problems.too_large(shape, math.prod(shape) * dtype.itemsize) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise problems.bad_argument(name, _first_line(error)) from None
+    return placed(NDArray(made), ctx)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).partition("\n")[0] or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
 def zeros(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """Zeros of `shape`; the default float unless `dtype` says otherwise."""
-    return placed(NDArray(np.zeros(as_shape(shape), dtype or STATE.float_dtype)), ctx)
+    return _new("zeros", ctx, lambda: np.zeros(as_shape(shape, "zeros"), dtype_of(dtype)))
 
 
 def ones(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """Ones of `shape`; the default float unless `dtype` says otherwise."""
-    return placed(NDArray(np.ones(as_shape(shape), dtype or STATE.float_dtype)), ctx)
+    return _new("ones", ctx, lambda: np.ones(as_shape(shape, "ones"), dtype_of(dtype)))
 
 
 def empty(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
@@ -67,12 +85,12 @@ def empty(shape: Shape, ctx: Context | None = None, dtype: npt.DTypeLike | None 
 
 def full(shape: Shape, val: float, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """`val` in every entry of `shape`."""
-    return placed(NDArray(np.full(as_shape(shape), val, dtype or STATE.float_dtype)), ctx)
+    return _new("full", ctx, lambda: np.full(as_shape(shape, "full"), val, dtype_of(dtype)))
 
 
 def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: npt.DTypeLike | None = None) -> NDArray:
     """An N×M matrix (N×N for M = 0) with ones on the k-th diagonal."""
-    return placed(NDArray(np.eye(N, M or None, k, dtype or STATE.float_dtype)), ctx)
+    return _new("eye", ctx, lambda: np.eye(N, M or None, k, dtype_of(dtype)))
 
 
 def arange(
@@ -85,19 +103,22 @@ def arange(
 ) -> NDArray:
     """The numbers from start (0 if only one is given) up to, not including, stop; each `repeat` times."""
     low, high = (0.0, start) if stop is None else (start, stop)
-    kind = np.dtype(dtype) if dtype is not None else STATE.float_dtype
-    return placed(NDArray(np.repeat(np.arange(low, high, step), repeat).astype(kind)), ctx)
+    if not step:
+        raise problems.bad_argument("arange", "the step is not 0")
+    return _new("arange", ctx, lambda: np.repeat(np.arange(low, high, step), repeat).astype(dtype_of(dtype)))
 
 
 def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Any = None
 ) -> NDArray:
     """`num` numbers from start to stop, evenly spaced."""
-    return placed(NDArray(np.linspace(start, stop, num, endpoint, dtype=dtype or STATE.float_dtype)), ctx)
+    return _new("linspace", ctx, lambda: np.linspace(start, stop, num, endpoint, dtype=dtype_of(dtype)))
 
 
 def from_numpy(ndarray: npt.NDArray[Any], zero_copy: bool = True) -> NDArray:
     """An array with the buffer of a NumPy array (a copy of it unless zero_copy)."""
+    if not isinstance(ndarray, np.ndarray):
+        raise problems.not_an_array("from_numpy", ndarray)
     return NDArray(ndarray) if zero_copy and ndarray.dtype in SUPPORTED else _array(ndarray)
 
 
@@ -134,6 +155,8 @@ random = _Random()
 
 
 def _into(out: NDArray, made: Any) -> NDArray:
+    if not isinstance(out, NDArray):
+        raise problems.bad_argument("out", f"an NDArray takes a result, not {type(out).__name__}")
     out[...] = made
     return out
 
@@ -146,7 +169,9 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         op = None
     if op is not None and op.straight and op.arity == 1:
 
-        def single(x: Any = None, out: NDArray | None = None, data: Any = None) -> Any:
+        def single(x: Any = None, out: NDArray | None = None, data: Any = None, **odd: Any) -> Any:
+            if odd:
+                raise problems.wrong_call(name, f"has no free parameter `{next(iter(odd))}`")
             y = call(data if x is None else x)
             return y if out is None else _into(out, y)
 
@@ -161,9 +186,12 @@ def with_out(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
                 return call(*args)
             made = call(*args, **(renamed(op, named) if op is not None else named))
         except TypeError as error:
-            if "argument" not in str(error):
-                raise
-            raise problems.wrong_call(name, str(error).split("() ")[-1]) from None
+            if "argument" in str(error):
+                raise problems.wrong_call(name, str(error).split("() ")[-1]) from None
+            raise problems.bad_argument(name, _first_line(error)) from error
+        except (ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError) as error:
+            shapes = tuple(x.shape for x in (*args, *named.values()) if isinstance(x, NDArray))
+            raise problems.does_not_fit(name, _first_line(error), shapes) from error
         return made if out is None else _into(out, made)
 
     return _described(function, name, op, call)

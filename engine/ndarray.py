@@ -277,8 +277,11 @@ class NDArray:
     def as_in_context(self, context: Any) -> NDArray:
         """This array on the given device; itself if it is there. Recorded like any operation.
 
-        E701 to E704 where that device cannot be used.
+        E701 to E704 where that device cannot be used, E307 for what is no context.
         """
+        from ndgrad.context import as_context
+
+        context = as_context(context)
         here = self.context
         if context.device_type == here.device_type == "cpu" or context == here:
             return self

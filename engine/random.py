@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ndgrad import problems
 from ndgrad.context import placed
-from ndgrad.ndarray import NDArray
+from ndgrad.ndarray import NDArray, dtype_of
 from ndgrad.ops.random import generator
 from ndgrad.ops.random import seed as _seed
 from ndgrad.ops.shape import as_shape
-from ndgrad.tape import STATE
 
 Shape = int | tuple[int, ...]
 
@@ -22,19 +23,24 @@ def seed(seed_state: int, ctx: Any = None) -> None:
     _seed(seed_state)
 
 
-def _made(values: Any, dtype: npt.DTypeLike | None, ctx: Any) -> NDArray:
-    """Drawn on the host, so that a seed gives the same numbers on every device."""
-    return placed(NDArray(np.asarray(values).astype(dtype or STATE.float_dtype)), ctx)
+def _drawn(name: str, dtype: npt.DTypeLike | None, ctx: Any, draw: Callable[[], Any]) -> NDArray:
+    """Drawn on the host, so that a seed gives the same numbers on every device. E307 for what no numbers have."""
+    kind = dtype_of(dtype)
+    try:
+        values = draw()
+    except (ValueError, TypeError, OverflowError) as error:
+        raise problems.bad_argument(f"random.{name}", str(error).partition("\n")[0]) from None
+    return placed(NDArray(np.asarray(values).astype(kind)), ctx)
 
 
 def uniform(low: float = 0.0, high: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Numbers evenly spread over [low, high)."""
-    return _made(generator().uniform(low, high, as_shape(shape)), dtype, ctx)
+    return _drawn("uniform", dtype, ctx, lambda: generator().uniform(low, high, as_shape(shape)))
 
 
 def normal(loc: float = 0.0, scale: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Normally distributed numbers."""
-    return _made(generator().normal(loc, scale, as_shape(shape)), dtype, ctx)
+    return _drawn("normal", dtype, ctx, lambda: generator().normal(loc, scale, as_shape(shape)))
 
 
 def randn(*shape: int, loc: float = 0.0, scale: float = 1.0, dtype: Any = None, ctx: Any = None) -> NDArray:
@@ -44,27 +50,27 @@ def randn(*shape: int, loc: float = 0.0, scale: float = 1.0, dtype: Any = None, 
 
 def randint(low: int, high: int, shape: Shape = (1,), dtype: Any = "int64", ctx: Any = None) -> NDArray:
     """Integers in [low, high)."""
-    return _made(generator().integers(low, high, as_shape(shape)), dtype, ctx)
+    return _drawn("randint", dtype, ctx, lambda: generator().integers(low, high, as_shape(shape)))
 
 
 def exponential(scale: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Exponentially distributed numbers of mean `scale`."""
-    return _made(generator().exponential(scale, as_shape(shape)), dtype, ctx)
+    return _drawn("exponential", dtype, ctx, lambda: generator().exponential(scale, as_shape(shape)))
 
 
 def gamma(alpha: float = 1.0, beta: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Gamma-distributed numbers of shape alpha and scale beta."""
-    return _made(generator().gamma(alpha, beta, as_shape(shape)), dtype, ctx)
+    return _drawn("gamma", dtype, ctx, lambda: generator().gamma(alpha, beta, as_shape(shape)))
 
 
 def poisson(lam: float = 1.0, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """Poisson-distributed counts of mean lam, as floats."""
-    return _made(generator().poisson(lam, as_shape(shape)), dtype, ctx)
+    return _drawn("poisson", dtype, ctx, lambda: generator().poisson(lam, as_shape(shape)))
 
 
 def bernoulli(prob: float = 0.5, shape: Shape = (1,), dtype: Any = None, ctx: Any = None) -> NDArray:
     """1 with probability prob, else 0."""
-    return _made(generator().random(as_shape(shape)) < prob, dtype, ctx)
+    return _drawn("bernoulli", dtype, ctx, lambda: generator().random(as_shape(shape)) < prob)
 
 
 def multinomial(data: NDArray, shape: Shape = (), get_prob: bool = False, dtype: Any = "int32") -> Any:
@@ -85,4 +91,6 @@ def multinomial(data: NDArray, shape: Shape = (), get_prob: bool = False, dtype:
 
 def shuffle(data: NDArray) -> NDArray:
     """A copy with the entries of the first axis in random order."""
+    if not data.shape:
+        raise problems.does_not_fit("random.shuffle", "a number has no entries to shuffle", (data.shape,))
     return data[generator().permutation(data.shape[0])]

@@ -287,7 +287,8 @@ def about(name: str) -> str:
     """What the function computes, in a line; "" for a name that is not known."""
     if not _PLACES:
         for line in _LINES.strip().splitlines():
-            key, _, _PLACES[key] = line.partition(" ")
+            key, _, text = line.partition(" ")
+            _PLACES[key] = text
     return _PLACES.get(name, "")
 
 

@@ -65,6 +65,11 @@ def vjp(function: Function, primals: Sequence[Any], head: Any = None, wrt: Wrt |
     """
     outside = bool(STATE.recording)
     chosen = tuple(range(len(primals))) if wrt is None else _several(wrt)
+    for i in chosen:
+        if not isinstance(i, (int, np.integer)) or not -len(primals) <= i < len(primals):
+            from ndgrad.problems import bad_argument
+
+            raise bad_argument("wrt", f"there is no argument {i!r} among {len(primals)}")
     given = [as_array(x) for x in primals]
     leaves = []
     begun = tick()

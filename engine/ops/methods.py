@@ -61,15 +61,18 @@ def _in_place(call: Callable[..., Any]) -> Callable[[NDArray, Any], NDArray]:
     return assign
 
 
-def _first_product(self: NDArray, other: Any) -> NDArray:
-    """`@` the first time, when the operation is loaded; then it is the operation's own call."""
+def _product(a: Any, b: Any) -> NDArray:
     from ndgrad.ops import lookup
 
     op = lookup("matmul")
     assert op is not None
-    call = op.call
-    NDArray.__matmul__ = call  # type: ignore[method-assign]
-    made: NDArray = call(self, other)
+    return op.call(a, b)  # type: ignore[no-any-return]
+
+
+def _first_product(self: NDArray, other: Any) -> NDArray:
+    """`@` the first time, when the operation is loaded; then it is the operation's own call."""
+    made = _product(self, other)
+    NDArray.__matmul__ = REGISTRY["matmul"].call  # type: ignore[method-assign]
     return made
 
 
@@ -83,7 +86,7 @@ def install() -> None:
     for method, operation in _COMPARISONS.items():
         setattr(NDArray, method, _comparison(REGISTRY[operation].call))
     NDArray.__matmul__ = _first_product  # type: ignore[method-assign]
-    NDArray.__rmatmul__ = lambda self, other: NDArray(other).matmul(self)  # type: ignore[method-assign]
+    NDArray.__rmatmul__ = _swapped(_product)  # type: ignore[method-assign]
     NDArray.__neg__ = REGISTRY["negative"].call  # type: ignore[method-assign]
     NDArray.__pos__ = REGISTRY["positive"].call  # type: ignore[method-assign]
     NDArray.__abs__ = lambda self: self.abs()  # type: ignore[method-assign]

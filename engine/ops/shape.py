@@ -228,11 +228,16 @@ atleast_3d = composite(
     "atleast_3d", value=lambda F, x: F.reshape(x, _three(x.shape)), example="atleast_3d([1, 2]) -> [[[1], [2]]]"
 )
 
+
+def _converted(x: Any, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind not in "biuf":
+        raise problems.unsupported_dtype(dtype)
+    return to_integers("astype", x, dtype) if dtype.kind == "i" else x.astype(dtype)
+
+
 astype = primitive(
     "astype",
-    value=lambda F, x, dtype: (
-        to_integers("astype", as_array(x), dtype) if np.dtype(dtype).kind == "i" else as_array(x).astype(dtype)
-    )[()],
+    value=lambda F, x, dtype: _converted(as_array(x), np.dtype(dtype))[()],
     shape=lambda x, dtype: x,
     dtype=stated,
     vjps=[lambda g: g],
