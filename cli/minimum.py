@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems, progress
 from ndgrad.cli.drawing import show
 from ndgrad.cli.job import pairs
-from ndgrad.cli.writing import Report, chosen
+from ndgrad.cli.writing import Report, chosen, digits
 from ndgrad.cli.writing.places import Place, guard
 from ndgrad.errors import Source, Span
 from ndgrad.frozen import Frozen
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from ndgrad.cli.formats import Format
     from ndgrad.cli.job import Job
     from ndgrad.lang.minimizing import Minimum, Progress
+    from ndgrad.lang.result import Result
 
 DONE, NOT_CONVERGED = 0, 3
+FAR = 1e9  # times its first size: a value that has fallen so far is not waited for
+NOT_NEAR = 1e4  # times: one that has fallen so far, and is as steep as at the start, has not come near a minimum
+WITHOUT_END = "the value falls without end: the output has no minimum, or --bounds are missing"
+SCIPY = ("L-BFGS-B", "BFGS", "Newton-CG", "trust-exact")
 
 
 class Search(Frozen):
@@ -55,11 +61,19 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
     from ndgrad.lang.minimizing import minimize
 
     wanted = chosen(format, output, len(search.over))
+    digits(precision, wanted, format, output)
     guard(output, job.files())
     program = job.loaded(*search.over)
     guard(output, [(path, "a file that the program uses") for path in program.files])
     inputs, arguments = job.arguments()
     line = progress.Progress()
+    settings = {**arguments, "grad": search.over, "seed": search.seed or 0, "train": search.train}
+    descent = Descent(search.method, lambda: program.run(inputs, show=lambda text: None, **settings))
+
+    def watch(at: Progress) -> None:
+        line(said(at))
+        descent.look(at)
+
     try:
         found = minimize(
             program,
@@ -75,7 +89,7 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
             search.seed,
             search.train,
             bound_by=arguments["bound_by"],
-            watch=lambda at: line(said(at)),
+            watch=watch,
             **job.limits.arguments(),
         )
     except ValueError as error:
@@ -84,8 +98,49 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
         line.close()
     if found.warnings:
         show(found.warnings)
+    found = descent.judged(found)
     write(found, job.name, wanted, Place(output), precision)
+    if found.reason == WITHOUT_END and wanted.name not in ("table", "json"):  # which tell it themselves
+        sys.stdout.flush()
+        sys.stderr.write(f"ndgrad: not converged: {WITHOUT_END}\n")
     return DONE if found.converged else NOT_CONVERGED
+
+
+class Descent:
+    """Whether the values of a search run away: far below the first one, where the function is hardly flatter.
+
+    begin: runs the program at the start of the search, with its gradients
+    """
+
+    def __init__(self, method: str, begin: Callable[[], Result]) -> None:
+        self.looks = method in SCIPY  # a sum of squares has a lowest value, and steps of a fixed rate get nowhere fast
+        self.begin = begin
+        self.first: tuple[float, float] | None = None  # the value and the norm of the gradient at the start
+
+    def look(self, at: Progress) -> None:
+        """StopIteration, which ends a search of SciPy's, where the values run away."""
+        if self.looks and at.value < -FAR and self.falls(at.value, at.gradient_norm, FAR, 0.01):
+            raise StopIteration
+
+    def judged(self, found: Minimum) -> Minimum:
+        """The end of the search, told as what it is."""
+        if found.converged or not self.looks or not self.falls(found.value, found.gradient_norm, NOT_NEAR, 0.5):
+            return found
+        fields = {name: getattr(found, name) for name in found._fields}
+        return type(found)(**fields | {"reason": WITHOUT_END})
+
+    def falls(self, value: float, slope: float, far: float, steep: float) -> bool:
+        """Whether a value is so far below the first one, measured by that and its gradient, and as steep."""
+        import numpy as np
+
+        if self.first is None:
+            made = self.begin()
+            if made.differentiated is None:
+                return False
+            norm = np.linalg.norm([np.linalg.norm(np.ravel(g)) for g in made.grads.values()])
+            self.first = float(made.differentiated.item()), float(norm)
+        first, norm = self.first
+        return first - value > far * (abs(first) + norm) and slope >= steep * norm
 
 
 def said(at: Progress) -> str:
@@ -158,7 +213,8 @@ def _write_table(found: Minimum, place: Place, precision: int | None) -> None:
         draw_array(drawn, name, x, precision)
         if x.ndim:
             drawn.print()
-    draw_array(drawn, value_name(found), np.asarray(found.value), precision)
+    name = value_name(found)
+    draw_array(drawn, f"output {name}" if name in found.optimum else name, np.asarray(found.value), precision)
     drawn.print()
     rounds = f"{found.iterations:,} iteration{'s' if found.iterations != 1 else ''}"
     drawn.print(note("gradient norm", entry(found.gradient_norm, 3)))

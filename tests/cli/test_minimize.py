@@ -76,3 +76,37 @@ def test_mistakes_are_told(ndgrad: Run, arguments: tuple[str, ...], code: int, s
     ran = ndgrad("minimize", "samples/rosenbrock.nd", *arguments)
     assert (ran.returncode, ran.stdout) == (code, "")
     assert said in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "method"),
+    [
+        ("input w = 1.0\noutput w", "L-BFGS-B"),
+        ("input w = 1.0\noutput w", "BFGS"),
+        ("input w = 1.0\noutput y = -w ** 2", "L-BFGS-B"),
+        ("input w = [1.0, 2]\noutput y = 3 * (w[0] - w[1])", "L-BFGS-B"),
+    ],
+)
+def test_values_that_run_away_are_no_minimum(
+    program: str, method: str, tmp_path: Any, said: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "f.nd").write_text(program)
+    line = ("minimize", str(tmp_path / "f.nd"), "--over", "w", "--method", method)
+    code, out, _ = said(*line, "--format", "json")
+    found = json.loads(out)
+    assert (code, found["converged"]) == (3, False)
+    assert found["reason"] == "the value falls without end: the output has no minimum, or --bounds are missing"
+    assert found["iterations"] < 20
+    code, _, read = said(*line, "--format", "plain")
+    assert (code, read) == (3, f"ndgrad: not converged: {found['reason']}\n")
+
+
+def test_a_deep_minimum_is_found_and_lines_have_names_of_their_own(
+    tmp_path: Any, said: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "f.nd").write_text("input x = 0.0\noutput y = 0.5 * x ** 2 - 1e6 * x")
+    code, out, _ = said("minimize", str(tmp_path / "f.nd"), "--over", "x", "--format", "plain", "--precision", "6")
+    assert (code, out) == (0, "1e+06\n")
+    (tmp_path / "f.nd").write_text("input w = 1.0\noutput w")
+    line = ("minimize", str(tmp_path / "f.nd"), "--over", "w", "--bounds", "w=-2:", "--format", "table")
+    assert said(*line)[1].startswith("w = -2  float64\noutput w = -2  float64\n\ngradient norm  0\nconverged  ")
