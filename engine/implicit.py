@@ -204,7 +204,7 @@ def _solved(step: Callable[[Array], Any], start: Array) -> Array:
         bounded = np.max(np.abs(made)) <= np.max(np.abs(fixed)) / (10 * eps)  # else it is singular, but for rounding
         if bounded and _close(made, np.asarray(step(made)), 1000 * eps):
             return made
-        raise problems.derivative_failed("fixed_point", "the linear system of its derivative is not solved by GMRES")
+        raise problems.derivative_failed("fixed_point", "its linear system cannot be solved")
     matrix = np.stack([moved(unit) for unit in np.eye(n, dtype=dtype)], axis=-1)
     try:
         solution: Array = np.linalg.solve(matrix, fixed.reshape(n)).astype(dtype).reshape(start.shape)
