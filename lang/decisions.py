@@ -14,6 +14,7 @@ from ndgrad.lang.scalars import COMPARISONS
 from ndgrad.lang.values import Frame
 from ndgrad.namespace import PLAIN
 from ndgrad.ndarray import NDArray, plain
+from ndgrad.ops import lookup
 from ndgrad.plans import replaced
 from ndgrad.plans.rounds import Clause, Guard, RoundTrace
 from ndgrad.plans.tracing import Placeholder, Reg, Step
@@ -125,6 +126,10 @@ def record_of(clause: Clause, ends: list[Any], before: int) -> Callable[[list[An
 
 def clause_of(compiler: Compiler, node: syntax.Expression) -> Callable[[Frame], Clause]:
     """The function that traces a condition."""
+    if isinstance(node, syntax.Logical) and any(map(_decides, node.operands[1:])):
+        return _refused
+    if isinstance(node, syntax.Comparison) and any(map(_decides, node.operands[2:])):
+        return _refused
     if isinstance(node, syntax.Logical):
         parts = [clause_of(compiler, part) for part in node.operands]
         return lambda f: Clause(node.operator, tuple([part(f) for part in parts]))
@@ -142,6 +147,20 @@ def clause_of(compiler: Compiler, node: syntax.Expression) -> Callable[[Frame], 
         return compared
     value = compiler.compile(node)
     return lambda f: Clause("", (_one(value(f)),))
+
+
+def _decides(node: syntax.Expression) -> bool:
+    """Whether there may be decisions in an operand, which are none where the operand is not come to."""
+    calls = (part for part in syntax.walk(node) if isinstance(part, syntax.Call))
+    return any(isinstance(part, syntax.Conditional) for part in syntax.walk(node)) or any(
+        not isinstance(call.function, syntax.Attribute)
+        and (not isinstance(call.function, syntax.Name) or lookup(call.function.name) is None)
+        for call in calls
+    )
+
+
+def _refused(f: Frame) -> Clause:
+    raise Refused
 
 
 def _one(value: Any) -> Any:

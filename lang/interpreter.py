@@ -269,11 +269,8 @@ class Compiler(Expressions):
         default = None if node.default is None else self.compile(node.default)
         given = self._store_name(node.name, node.span, "")
         store = self._store_name(node.name, node.span, condensed(node.default.span.text)) if node.default else given
-        sizes = {
-            d.size: self._store_name(d.size, d.span, "")
-            for d in node.dims or ()
-            if isinstance(d.size, str) and d.size not in ("_", "...")
-        }
+        names = (d.size for d in node.dims or () if isinstance(d.size, str) and d.size not in ("_", "..."))
+        slots = {name: self.slot(name) for name in names}
         final = self.final(node, [])
         assert final is None
 
@@ -282,7 +279,7 @@ class Compiler(Expressions):
             bound = node.name in state.given
             x, found = declared(node, state, None if bound or default is None else default(f))
             for name, size in found.items():
-                sizes[name](f, size)
+                f[slots[name]] = size  # no value of the program's: the record does not number it
             (given if bound else store)(f, x)
 
         return run

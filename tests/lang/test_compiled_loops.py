@@ -196,6 +196,13 @@ WRITTEN = {
         """,
 }
 OTHERWISE = {
+    "a decision within a condition that is not always come to": """
+        b, k = x[0] ** 2 + 1.4, 0
+        while k < 300:
+            if any([3, 1, 2] > k % 5) and (b if k % 4 == 2 else b + 1) > 1.4: b = b * 0.99999
+            else: b = cos(b)
+            k = k + 1
+        b""",
     "random numbers": "for i in range(50): x = x + random_normal(shape=(3,)) / 100\nsum(x)",
     "shapes that grow": "for i in range(8): x = concatenate([x, x[:1]])\nsum(x ** 2)",
     "a gradient": "for i in range(30): x = x - 0.1 * grad(lambda t: sum(t ** 4))(x)\nsum(x)",
