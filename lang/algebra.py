@@ -21,6 +21,7 @@ Scalars = tuple[tuple["Expression", Fraction], ...]
 Shape = tuple[int, int]
 ONE = Fraction(1)
 ROWWISE = frozenset({"softmax", "log_softmax"})  # functions of whole rows, though the shape stays
+AS_A_WHOLE = ROWWISE | {"indicator"}  # transposed behind their brackets: [X > 0]ᵀ
 
 
 class Expression(Frozen):
@@ -165,6 +166,16 @@ def is_zero(e: Expression) -> bool:
     return isinstance(e, Sum) and not e.terms
 
 
+def number_of(e: Expression) -> Expression | None:
+    """The number in every entry of a multiple of ones, where that is shorter: 1/n for the matrix of all 1/n."""
+    if not (isinstance(e, Product) and len(e.factors) == 1 and isinstance(e.factors[0], Ones)):
+        return None
+    divided = not isinstance(e.coefficient, Fraction) or e.coefficient.denominator != 1
+    if min(e.shape) == 1 and not divided and all(power > 0 for _, power in e.scalars):
+        return None
+    return _product(e.coefficient, dict(e.scalars), ())
+
+
 def parts(e: Expression) -> tuple[Any, dict[Expression, Fraction], tuple[Expression, ...]]:
     """(coefficient, powers of numbers, matrices) whose product is `e`."""
     if isinstance(e, Product):
@@ -298,7 +309,7 @@ def transposed(e: Expression) -> Expression:
             return Sum(tuple(map(transposed, terms)), e.columns, e.rows)
         case Hadamard(factors=factors):
             return Hadamard(tuple((transposed(f), p) for f, p in factors))
-        case Function(name=name, of=of) if name not in ROWWISE and all(o.shape in (e.shape, (1, 1)) for o in of):
+        case Function(name=name, of=of) if name not in AS_A_WHOLE and all(o.shape in (e.shape, (1, 1)) for o in of):
             return Function(name, tuple(map(transposed, of)), e.columns, e.rows)
     return Transposed(e)
 

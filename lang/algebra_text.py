@@ -18,6 +18,7 @@ from ndgrad.lang.algebra import (
     Sum,
     Transposed,
     number,
+    number_of,
     transposed,
 )
 from ndgrad.lang.notation import ATOM, shown_number, superscript
@@ -28,8 +29,8 @@ SUM, PRODUCT, POWER = 50, 60, 80  # how tightly things bind, as in the registry
 
 
 def text(e: Expression) -> str:
-    """An expression in the notation of terms."""
-    return _text(e)[0]
+    """An expression in the notation of terms; a number may stand for every entry."""
+    return _text(number_of(e) or e)[0]
 
 
 def _within(e: Expression, strength: int) -> str:
@@ -53,7 +54,7 @@ def _text(e: Expression) -> tuple[str, int]:
         case Inverse(of=of):
             return _within(of, ATOM) + "⁻¹", ATOM
         case Diagonal(of=of):
-            return f"diag({text(of)})", ATOM
+            return f"diag({_text(of)[0]})", ATOM
         case Function(name=name, of=of):
             return _call(name, [text(x) for x in of])
         case Hadamard(factors=factors):
@@ -125,11 +126,13 @@ def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], b
     alone = len(above) + len(scalars) + len(factors) + len(below) == 1
     for base, power in scalars:
         (above if power > 0 else below).append(_powered(base, abs(power), ATOM if power < 0 else PRODUCT + 1))
-    if len(factors) > 1:  # a matrix of ones is a column times a row
+    if len(factors) > 1 or above or below:  # a matrix of ones is a column times a row
         factors = tuple(part for f in factors for part in _column_times_row(f))
-    chain = " @ ".join(_within(f, PRODUCT + (i > 0)) for i, f in enumerate(factors))
+    chain = " @ ".join(
+        _within(f, PRODUCT + (i > 0 or (bool(above) and _is_quotient(f)))) for i, f in enumerate(factors)
+    )
     said = "·".join([*above, *([chain] if chain else [])]) or "1"
-    if below and len(factors) > 1 and isinstance(factors[-1], Ones):  # X @ 1/3 would be taken for a third
+    if below and factors and isinstance(factors[-1], Ones):  # X @ 1/3 would be taken for a third
         before = ("·".join(above) or "1") + "/" + (below[0] if len(below) == 1 else f"({'·'.join(below)})")
         said = f"{before}·{chain}"
     elif below:
@@ -139,6 +142,11 @@ def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], b
             (said, _text(factors[0])[1]) if factors else (said, ATOM if above and not scalars else _strength(scalars))
         )
     return said, PRODUCT
+
+
+def _is_quotient(e: Expression) -> bool:
+    """Whether an expression is 1/x: behind a product, that would be taken for all of it by x."""
+    return isinstance(e, Hadamard) and all(power < 0 for _, power in e.factors)
 
 
 def _column_times_row(e: Expression) -> tuple[Expression, ...]:

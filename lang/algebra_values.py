@@ -21,6 +21,7 @@ from ndgrad.lang.algebra import (
     Product,
     Sum,
     Transposed,
+    number_of,
 )
 from ndgrad.namespace import PLAIN
 from ndgrad.ops import lookup
@@ -48,6 +49,7 @@ def atoms(e: Expression) -> Iterator[Atom]:
 
 def has_ones(e: Expression) -> bool:
     """Whether a vector of ones is multiplied in the expression."""
+    e = number_of(e) or e
     match e:
         case Product(scalars=scalars, factors=factors):
             several = len(factors) > 1 or (bool(factors) and (e.coefficient != 1 or bool(scalars)))

@@ -131,7 +131,8 @@ class Reader:
             self.notes[f"{name} {note}"] = None
             made = self.atom(name, ATOM, data)
             return algebra.product(made, coefficient=algebra.exact(c))
-        return self.atom(*text_of(term), term.value)
+        whole = notation.unspread(term)
+        return self.spread(self.atom(*text_of(whole), whole.value), term)
 
     def spread(self, e: Expression, term: Term) -> Expression:
         """An expression broadcast to the shape that the term has."""

@@ -507,8 +507,12 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _simpler_transpose(terms[0], statics[0], value)
     if name == "sum" and _is(terms[0], "index") and _is_diagonal(terms[0]):
         return _trace(terms[0].args[0], value)
+    if name == "exp" and _is(terms[0], "log_softmax"):
+        return Term(value, op=REGISTRY["softmax"], args=terms[0].args, statics=terms[0].statics)
     if name == "logical_not":
         return _denied(terms[0], value)
+    if name == "indicator" and _is_literal(terms[0]):
+        return term_of(value)
     if name == "indicator" and numbers[0] is not None:
         return _number(float(bool(numbers[0])), value)
     if name == "where" and _only_guards(terms, value):
@@ -589,6 +593,8 @@ def _simpler_matmul(a: Term, b: Term, value: Any) -> Term | None:
             return noted("multiply", (scale, made("matmul", ones, b) if i == 0 else made("matmul", a, ones)), value)
     if _is(a, "multiply") and a.args[0].number is not None and a.args[1].shape == a.shape:
         return noted("multiply", (a.args[0], made("matmul", a.args[1], b)), value)
+    if _is(a, "divide") and not a.args[1].ndim and a.args[0].number is None:
+        return noted("divide", (made("matmul", a.args[0], b), a.args[1]), value)
     if a.number == 1 and a.shape == (1, 1):
         return valued(b, value)
     if b.number == 1 and b.shape == (1, 1):
@@ -625,6 +631,8 @@ def _simpler_transpose(inner: Term, axes: Any, value: Any) -> Term | None:
         return made("reshape", inner.args[0], np.shape(value))
     if _is(inner, "negative"):
         return noted("negative", (made("transpose", inner.args[0]),), value)
+    if _is(inner, "divide") and not inner.args[1].ndim:
+        return noted("divide", (made("transpose", inner.args[0]), inner.args[1]), value)
     if _is(inner, "multiply") and (inner.args[0].number is not None or not inner.args[0].ndim):
         return noted("multiply", (inner.args[0], made("transpose", inner.args[1])), value)
     if not _is(inner, "matmul") or any(t.ndim != 2 for t in inner.args):
@@ -641,6 +649,8 @@ def _denied(condition: Term, value: Any) -> Term | None:
     """x <= 1 for not (x > 1), unless there is a nan; None where no comparison says it."""
     if condition.number is not None:
         return _number(not condition.number, value)
+    if _is_literal(condition):
+        return term_of(value)
     if _is(condition, "logical_not"):
         return valued(condition.args[0], value)
     opposite = _OPPOSITES.get(condition.op.name) if condition.op is not None else None

@@ -221,7 +221,7 @@ def test_an_output_that_is_another_name_of_a_value_says_so() -> None:
         ("y = where(x ** 2 > k, x, 0)", "where(x² > k, x, 0)", "[x² > k]"),
         ("y = where(logical_not(x == 2), x, 0)", "where(logical_not(x == 2), x, 0)", "[logical_not(x == 2)]"),
         ("y = where(logical_not(x == 2), 0, x)", "where(logical_not(x == 2), 0, x)", "[x == 2]"),
-        ("y = where([True, False, True], x, k)", "where([True, False, True], x, k)", "[[True, False, True]]"),
+        ("y = where([True, False, True], x, k)", "where([True, False, True], x, k)", "[1, 0, 1]"),
         ("y = (1 - k) * x", "(1 - k)·x", "1 - k"),
         ("y = (k + k.T @ k) * x", "(k + kᵀ @ k)·x", "k + kᵀ @ k"),
         ("j = int(k) - 1\ny = (x * x)[j % 3]", "(x·x)[j mod 3]", "2·(1 at [j mod 3])·x"),

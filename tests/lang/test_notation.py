@@ -114,3 +114,30 @@ def test_products_of_matrices_are_written_with_the_shapes_that_they_have(program
 def test_a_product_of_vectors_is_an_inner_product() -> None:
     assert explained("z = inner(x, y)", "x").forward[1].expression == "⟨x, y⟩"
     assert explained("z = sum(inner(X, x))", "x").forward[1].expression == "sum(X @ x)"
+
+
+FORMS: list[tuple[str, str, str]] = [
+    ("z = sum(logsumexp(W, axis=0) ** 2)", "W",
+     "2·exp(W - 1 @ logsumexp(W, axis=0)ᵀ) @ diag(logsumexp(W, axis=0))   (1 is a vector of ones)"),
+    ("z = sum(logsumexp(W, axis=1) ** 2)", "W",
+     "2·diag(logsumexp(W, axis=1)) @ exp(W - logsumexp(W, axis=1) @ 1ᵀ)   (1 is a vector of ones)"),
+    ("z = sum(prod(W, axis=0) ** 2)", "W", "2·(1/W) @ diag(prod(W, axis=0)²)"),
+    ("z = sum(sum(X, axis=0) / s)", "X", "1/s"),
+    ("z = sum(x) ** 2 / s", "x", "2·sum(x)/s"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "by", "form"), FORMS, ids=[program for program, _, _ in FORMS])
+def test_forms_have_vectors_as_columns_and_ones_as_vectors(program: str, by: str, form: str) -> None:
+    d = explained(program, by)
+    assert form in d.forms
+    check(d)
+
+
+def test_a_condition_is_transposed_behind_its_bracket() -> None:
+    (form,) = explained("z = cross_entropy(relu(X @ W + u - 9), [0, 2, 1])", "u").forms
+    assert form.startswith("1/3·[X @ W + u - 9 > 0]ᵀ·(softmax(relu(X @ W + 1 @ uᵀ - 9)) - onehot)ᵀ @ 1   (")
+
+
+def test_a_mask_without_a_name_is_no_bracket_of_a_condition() -> None:
+    assert explained("z = sum(tril(T))", "T").backward[0].local == "[[1, 0], [1, 1]]"
