@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from ndgrad.cli.session import Session
     from ndgrad.errors import Error
 
+ENDINGS = {  # how files end, and what their formats are called
+    "md": ("markdown",),
+    "tex": ("latex",),
+    "txt": ("text", "plain", "tree"),
+    "htm": ("html",),
+    "mmd": ("mermaid",),
+    "gv": ("dot",),
+    "jsonl": ("json",),
+    "tsv": ("csv",),
+}
 DONE, AT_FAULT, USAGE, CHECK_FAILED, LIMIT, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 
 
@@ -77,7 +87,7 @@ def _answered(arguments: list[str]) -> int:
     except Error as error:
         return reported(error, session)
     except typer.TyperException as error:
-        return _misused(error)
+        return _misused(error, arguments)
     except SystemExit as exit:
         if isinstance(exit.__context__, BrokenPipeError):  # typer's own answer to a closed pipe
             raise exit.__context__ from None
@@ -108,7 +118,7 @@ def reported(error: Error, session: Session) -> int:
     return error.exit_code
 
 
-def _misused(error: Exception) -> int:
+def _misused(error: Exception, arguments: list[str]) -> int:
     """Wrong usage: one line that says what is wrong (or the help, where nothing was asked)."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
@@ -123,9 +133,27 @@ def _misused(error: Exception) -> int:
     near = getattr(error, "possibilities", None)
     if near:
         message = f"{getattr(error, 'message', message)}; did you mean {' or '.join(sorted(near))}?"
-    sentence = message[0].lower() + message[1:].removesuffix(".")
+    sentence = message[0].lower() + message[1:].removesuffix(".") + _instead(message, arguments)
     print(f"{path}: {sentence} ({path} -h shows what there is)", file=sys.stderr)
     return USAGE
+
+
+def _instead(message: str, arguments: list[str]) -> str:
+    """What else may have been meant: a file whose name begins with a dash, another word for a choice."""
+    if message.startswith("No such option"):
+        option = message.rpartition(" ")[2]
+        file = next((a for a in arguments if a.startswith(option) and (a.endswith(".nd") or os.path.isfile(a))), None)
+        return "" if file is None else f"; the file is given as ./{file}"
+    value, found, rest = message.rpartition(" is not one of ")
+    if not found:
+        return ""
+    from difflib import get_close_matches
+
+    word = value.rpartition(" ")[2].strip("'")
+    choices = [choice.strip(" '.") for choice in rest.split(",")]
+    near = [choice for choice in ENDINGS.get(word.lower(), ()) if choice in choices]
+    near = near or get_close_matches(word, choices, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def bug(error: Exception, session: Session) -> int:

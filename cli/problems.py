@@ -42,6 +42,12 @@ def no_value(span: Span) -> InputError:
     return InputError(Diagnostic("E610", f"`{span.text}` is neither a number nor a file", _at(span), cure))
 
 
+def no_expression(span: Span) -> InputError:
+    """E610: a VALUE that would have to be computed."""
+    cure = "numbers, lists and files are read, not expressions: give its value, or compute it in the program"
+    return InputError(Diagnostic("E610", f"`{span.text}` is an expression, and no number", _at(span), cure))
+
+
 def unknown_kind(path: str) -> InputError:
     """E611: a file whose name does not say what it is."""
     from ndgrad.cli.formats import FORMATS

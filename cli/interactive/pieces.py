@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from ndgrad.errors import Source
 from ndgrad.lang.parser import unfinished
 
 Piece = tuple[int, str]  # its first line, and its text
 SIGN = ":"  # what a command begins with
+_COMMAND = re.compile(r"\s*:(grad|explain|load|names|set|help|quit)\b")
+_STATEMENT = re.compile(r"(input|output|def|while|return|use|assert)\b")
+_ASSIGNMENT = re.compile(r"[^\W\d]\w*\s*[-+*/@]?=(?!=)")
+_VALUE = re.compile(r"\w")
+_WORD = re.compile(r"(if|else|for|and|or|not|in|is)\b")  # what goes on with an expression
+_ENDS = re.compile(r"\b(if|else|for|and|or|not|in|is|lambda)$")
 
 
 class Pieces:
@@ -56,6 +64,8 @@ class Pieces:
         return self._add(line)
 
     def _add(self, line: str) -> list[Piece]:
+        if self.state == "open" and not self.blank_ends and self._is_within_brackets() and self._is_no_more(line):
+            return [*self.rest(), *self._begin(line)]
         self.lines.append(line)
         if self.state == "open" and self._is_within_brackets() and len(self.lines) < 1.1 * self.looked:
             return []
@@ -67,7 +77,24 @@ class Pieces:
         self.state = unfinished(Source("", "\n".join(self.lines)))
         return self.state
 
+    def _is_no_more(self, line: str) -> bool:
+        """Whether a line cannot stand within the brackets that are open: then one of them was never closed."""
+        if _COMMAND.match(line) or _STATEMENT.match(line):
+            return True
+        before = next((kept for kept in map(_code, reversed(self.lines)) if kept), "")
+        if _ASSIGNMENT.match(line) and not before.endswith((",", "(")):
+            return True
+        if _ASSIGNMENT.match(line):
+            text = "\n".join(map(_code, self.lines))
+            return text.count("[") > text.count("]") and text.rfind("[") > text.rfind("(")
+        return bool(_VALUE.match(line) and before[-1:].isalnum() and not _WORD.match(line) and not _ENDS.search(before))
+
     def _is_within_brackets(self) -> bool:
         """Whether more brackets seem to be opened than closed; the grammar knows, but reads all lines each time."""
         text = "\n".join(line.partition("#")[0] for line in self.lines)
         return sum(map(text.count, "([")) > sum(map(text.count, ")]"))
+
+
+def _code(line: str) -> str:
+    """A line without its remark and the space around it."""
+    return line.partition("#")[0].strip()

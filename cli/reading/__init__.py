@@ -7,6 +7,7 @@ are those of `ndgrad.cli.formats`.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,6 +18,7 @@ from ndgrad.cli.formats import NPY, Format, of_data, of_path
 from ndgrad.errors import Source, Span
 
 STDIN = "standard input"
+_EXPRESSION = re.compile(r"[+-]?[\d.(][\d\s.()eE_]*[-+*/^%][-+*/^%\d\s.()eE_]*")  # numbers and operators alone
 
 
 def value(text: str, option: str, stdin: StandardInput | None = None) -> Any:
@@ -33,6 +35,8 @@ def value(text: str, option: str, stdin: StandardInput | None = None) -> Any:
         return file(text[1:])
     if literals.is_one(text):
         return literals.read(span)
+    if not os.path.exists(text) and _EXPRESSION.fullmatch(text.strip()):
+        raise problems.no_expression(span)
     if os.path.exists(text) or os.path.dirname(text):
         return file(text)
     if any(of_path(path) for path, _ in _splits(text)):

@@ -567,3 +567,32 @@ def test_memory_holds_loops_to_a_budget(ndgrad: Run) -> None:
     assert (thin["value"], thin["grads"]) == (whole["value"], whole["grads"])
     wrong = ndgrad("eval", text, "-i", "x=0.3", "--memory", "some")
     assert (wrong.returncode, wrong.stderr.startswith("ndgrad: --memory some: a size is a number")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (("explain", "f.nd", "--format", "md"), "did you mean markdown?"),
+        (("explain", "f.nd", "--format", "tex"), "did you mean latex?"),
+        (("explain", "f.nd", "--format", "txt"), "did you mean text?"),
+        (("eval", "x", "--format", "txt"), "did you mean plain?"),
+        (("graph", "f.nd", "--format", "mermiad"), "did you mean mermaid?"),
+        (("run", "-p.nd"), "no such option: -p; the file is given as ./-p.nd"),
+        (("run", "-q"), "no such option: -q (ndgrad run -h"),
+    ],
+)
+def test_what_else_may_have_been_meant_is_said(line: tuple[str, ...], expected: str, said: Said) -> None:
+    code, out, read = said(*line)
+    assert (code, out, expected in read) == (2, "", True), read
+
+
+@pytest.mark.parametrize("value", ["1/3", "2*(3+1)", "(1)+2", "-1-2", "2**0.5"])
+def test_an_expression_is_no_value(value: str, said: Said) -> None:
+    code, _, read = said("eval", "x", "-i", f"x={value}")
+    assert (code, f"error[E610]: `{value}` is an expression, and no number" in read) == (1, True)
+
+
+def test_a_precision_is_not_ignored_silently(said: Said) -> None:
+    _, out, read = said("eval", "x / 3", "-i", "x=1", "--precision", "3")
+    assert json.loads(out)["value"] == 1 / 3
+    assert read == "ndgrad: --precision is for table, plain and csv; json keeps all digits\n"

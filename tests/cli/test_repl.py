@@ -271,3 +271,18 @@ def test_a_session_at_a_terminal(prompt: Terminal, tmp_path: Path) -> None:
     assert os.waitid(os.P_PID, prompt.process, os.WEXITED | os.WNOWAIT).si_status == 0  # type: ignore[union-attr]
     kept = [path.read_text() for path in (tmp_path / "ndgrad").iterdir()]
     assert "y = x ** 2" in kept[0]
+
+
+@pytest.mark.parametrize("opened", ["x = [1, 2", "x = [1,", "x = sum([1, 2]", "x = (1 +  # more to come", "sum(["])
+def test_a_bracket_that_is_never_closed_takes_no_other_lines(opened: str, say: Say) -> None:
+    code, out, read = say(f"{opened}\ny = 3\nz = y + 1\n:grad y of z\ninput w = 5\n")
+    assert code == 1
+    assert out == "y = 3  float64\nz = 4  float64\ndz/dy = 1  float64\nw = 5  float64\n"
+    assert (read.count("error["), read.count("error[E109]"), ":1:" in read) == (1, 1, True)
+
+
+def test_brackets_that_are_closed_may_go_over_lines(say: Say) -> None:
+    text = "z = sum([1, # one\n2,\n3\n],\naxis=0)\nq = (1 +\n2\n)\nw = (1\nif q > 2\nelse 4)\nv = [1,\nq,\n\nw]\n"
+    code, out, read = say(text)
+    assert (code, read) == (0, "")
+    assert out.startswith("z = 6  float64\nq = 3  float64\nw = 1  float64\n")
