@@ -219,12 +219,19 @@ class _EachExample:
         return list(bars) if isinstance(g, NDArray) else [plain(bar) for bar in bars]
 
 
+def batch_level(value: Any) -> int:
+    """The level of the batch that a value is, its tangents aside; 0 if it is none."""
+    while isinstance(value, Dual):
+        value = value.primal
+    return value.level if isinstance(value, Batched) else 0
+
+
 def _custom_call(op: Primitive, given: tuple[Any, ...], statics: tuple[Any, ...], level: int) -> Any:
     (rule,) = statics
-    n = _batch_size(given, level)
     value = rule.value
     while isinstance(value, Dual) and value.level > level:  # its tangent has been seen to
         value = value.primal
+    n = _batch_size((value, *given), level)
     return op.call([with_batch(x, level, n) for x in given], _EachExample(rule, with_batch(value, level, n)))
 
 

@@ -58,7 +58,7 @@ def custom_gradient(function: Function, rule: Function) -> Function:
 
 
 def _with_rule(y: NDArray, given: list[NDArray], rule: Any) -> NDArray:
-    if any(isinstance(x, Traced) for x in given):
+    if isinstance(y, Traced) or any(isinstance(x, Traced) for x in given):
         made: NDArray = custom_call.call(given, rule)
         return made
     rule.value = plain(y)

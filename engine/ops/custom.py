@@ -66,3 +66,17 @@ custom_call = primitive(
     written="{rule}({arrays})",
     internal=True,
 )
+
+
+def _called(arrays: Any, rule: Any) -> Any:
+    """The call. Its value may be a batch by what the function closes over, also where no operand is one."""
+    if STATE.traces:
+        from ndgrad.batching import apply_batched, batch_level
+
+        level = batch_level(rule.value)
+        if level > max((getattr(x, "level", 0) for x in arrays), default=0):
+            return apply_batched(custom_call, tuple(arrays), (rule,), level)
+    return general(custom_call, (arrays, rule), {})
+
+
+custom_call.call = _called

@@ -205,3 +205,12 @@ def test_a_checkpoint_of_a_captured_array_moves_in_forward_mode() -> None:
         ndgrad.vmap(ndgrad.hessian(function))(array([2.0]))[0],
     ):
         np.testing.assert_allclose(second.item(), wanted, rtol=1e-12)
+
+
+def test_a_stated_gradient_of_a_batch_that_is_captured() -> None:
+    def function(s: NDArray) -> Function:
+        return ndgrad.custom_gradient(lambda t: t * s, lambda g, t: g * s)
+
+    batch = array([1.0, 3.0])
+    np.testing.assert_allclose(ndgrad.vmap(lambda s: function(s)(array(2.0)))(batch).asnumpy(), [2, 6])
+    np.testing.assert_allclose(ndgrad.vmap(lambda s: ndgrad.grad(function(s))(array(2.0)))(batch).asnumpy(), [1, 3])
