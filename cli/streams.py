@@ -24,9 +24,9 @@ _ASCII = str.maketrans(
     {"×": "x", "·": "*", "→": "->", "…": "...", "∂": "d", "─": "-", "│": "|", "├": "|", "└": "`", "┌": "+", "⋮": ":",
      "⋱": "\\", "²": "^2", "³": "^3", "⎡": "[", "⎢": "[", "⎣": "[", "⎤": "]", "⎥": "]", "⎦": "]", "µ": "u", "ᵀ": "^T",
      "⟨": "<", "⟩": ">", "≈": "~", "–": "-", "−": "-", "∞": "inf", "‖": "||", "√": "sqrt ", "∏": "prod", "Σ": "sum",
-     "′": "'"}
+     "′": "'", "Φ": "Phi", "σ": "sigma", "ψ": "psi"}
 )  # fmt: skip
-_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₖ₊₌", "0123456789k+=")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₖ₊₋₌", "0123456789k+-=")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁽⁾ᵀ", "0123456789-+()T")
 
 
@@ -53,7 +53,7 @@ def as_ascii(text: str) -> str:
         return text
     import re
 
-    text = re.sub("[₀-₉ₖ₊₌]+", lambda found: "_" + found[0].translate(_LOWERED), text)
+    text = re.sub("[₀-₉ₖ₊₋₌]+", lambda found: "_" + found[0].translate(_LOWERED), text)
     text = re.sub("ᵀ|[⁰¹²³⁴-⁹⁻⁺⁽⁾]+ᵀ?", lambda found: "^" + found[0].translate(_RAISED), text)
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 

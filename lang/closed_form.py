@@ -243,7 +243,7 @@ def written(expression: Any) -> str:
             if above == -1:
                 return f"1/{held}"
             if above.is_Integer and abs(above) < LARGEST_INTEGER:
-                return held + superscript(int(above))
+                return f"{held}{superscript(int(above))}"
             if above.is_Number:
                 short = above.is_Rational and above.q <= LARGEST_ROOT
                 said = f"{above.p}/{above.q}" if short and above.q != 1 else shown_number(float(above))
@@ -310,7 +310,7 @@ def matrix_forms(
         said = text(transposed(form) if transposing else form)
         if has_ones(form):
             reading.notes["1 is a vector of ones"] = None
-        said += f"   ({', '.join(reading.notes)})" if reading.notes else ""
+        said += f"   ({'; '.join(reading.notes)})" if reading.notes else ""
         if (
             len(said) <= LONGEST
             and said not in made

@@ -12,7 +12,7 @@ from itertools import accumulate
 from ndgrad.frozen import Frozen
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ⁽⁾", "0123456789-+T()", strict=True))
-SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₖ₊₌", "0123456789k+=", strict=True))
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₖ₊₋₌", "0123456789k+-=", strict=True))
 
 EQUAL, WITH, COMPARISON, SUM, PRODUCT, POWER = 20, 30, 40, 50, 60, 80
 _BINDS = {"=": EQUAL, "with": WITH, "==": COMPARISON, "!=": COMPARISON, "<": COMPARISON, ">": COMPARISON,
@@ -25,7 +25,7 @@ _OPENS = {"(": 1, "[": 1, "⟨": 1, ")": -1, "]": -1, "⟩": -1}
 _ELLIPSES = ("…", "...")
 
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹ᵀ", "₀₁₂₃₄₅₆₇₈₉ₖ"
-_IN_NAME = rf"(?:(?![{_RAISED}])[\w₊])"
+_IN_NAME = rf"(?:(?![{_RAISED}])[\w₊₋])"
 _RATIO = re.compile(rf"\s*∂({_IN_NAME}+)/∂({_IN_NAME}+)")
 _BY = re.compile(rf"/[d∂]({_IN_NAME}+)")
 _TOKEN = re.compile(
@@ -34,7 +34,7 @@ _TOKEN = re.compile(
     r'|(?P<string>"[^"]*")'
     rf"|(?P<word>(?:with|mod|at)\b)"
     rf"|(?P<name>(?:(?<!‖)_+)?[^\W\d_{_RAISED}{_LOWERED}](?:(?![{_RAISED}{_LOWERED}])\w)*)"
-    rf"|(?P<sub>[{_LOWERED}₊₌]+)|(?P<sup>⁽[0-9]+⁾|[{_RAISED}⁻⁺⁽⁾]+)"
+    rf"|(?P<sub>[{_LOWERED}₊₋₌]+)|(?P<sup>⁽[0-9]+⁾|[{_RAISED}⁻⁺⁽⁾]+)"
     r"|(?P<sign>==|!=|<=|>=|//|\*\*|\.\.\.|[-+·*/@=<>^(),.\[\]‖|⟨⟩√∏…′:_]))"
 )
 

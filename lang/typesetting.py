@@ -10,7 +10,7 @@ from collections.abc import Callable
 from html import escape
 
 from ndgrad.lang.elementwise import Axes, marked
-from ndgrad.lang.mathematics import Tree, tree_of
+from ndgrad.lang.mathematics import SUBSCRIPTS, SUPERSCRIPTS, Tree, tree_of
 
 _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
@@ -21,6 +21,7 @@ _GREEK = {
 }  # fmt: skip
 _LATEX_GREEK = {letter: name for name, letter in _GREEK.items()}
 _LETTERS = _GREEK | {"lam": "λ", "eps": "ε"}
+_RAISED, _LOWERED = "".join(SUPERSCRIPTS), "".join(SUBSCRIPTS)
 _LOGIC = {"logical_and": "∧", "logical_or": "∨"}
 
 
@@ -134,24 +135,34 @@ _LATEX_ESCAPES = {"_": r"\_", "%": r"\%", "#": r"\#", "&": r"\&", "{": r"\{", "}
                   "×": r"$\times$", "·": r"$\cdot$", "∂": r"$\partial$", "⟨": r"$\langle$", "⟩": r"$\rangle$",
                   "→": r"$\to$", "…": r"\dots{}", "⋮": r"$\vdots$", "≈": r"$\approx$", "‖": r"$\|$",
                   "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-                  "°": r"$^\circ$", "−": "--", "′": "'"}  # fmt: skip
-_SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ", "0123456789-+T", strict=True))
-_LOW_SCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₖ₊₌", "0123456789k+=", strict=True))
+                  "°": r"$^\circ$", "−": "--", "′": "'", "∏": r"$\prod$", "√": r"$\surd$", "∞": r"$\infty$",
+                  "–": "--", "⊙": r"$\odot$", "⋱": r"$\ddots$", "⋅": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$",
+                  "≠": r"$\ne$", "∧": r"$\land$", "∨": r"$\lor$", "⌊": r"$\lfloor$", "⌋": r"$\rfloor$",
+                  "⊤": r"$\top$", "÷": r"$\div$", "¬": r"$\lnot$", "∇": r"$\nabla$", "∑": r"$\sum$",
+                  "∈": r"$\in$", "‘": "`", "’": "'", "“": "``", "”": "''", "—": "---", "‐": "-", "µ": r"$\mu$",
+                  "─": "-", "│": r"\textbar{}", "├": r"\textbar{}", "└": "`", "┌": "+",
+                  "ϵ": r"$\epsilon$", "ϕ": r"$\phi$", "ς": r"$\varsigma$", "ο": "o", "Υ": r"$\Upsilon$",
+                  "υ": r"$\upsilon$", "ι": r"$\iota$", "ϑ": r"$\vartheta$",
+                  **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),
+                  **dict.fromkeys("⎡⎢⎣", "["), **dict.fromkeys("⎤⎥⎦", "]")}  # fmt: skip
+_SET = frozenset(map(chr, range(0xC0, 0x180))) - set("×÷ĦħĸĿŀŉŦŧſ")  # letters that LaTeX sets as they are, with T1
 
 
 def latex_text(text: str) -> str:
     """Plain text as LaTeX, to stand in a paragraph or in \\text."""
-    return "".join(map(_latex_letter, text))
+    return re.sub(f"([{_RAISED}]+)|([{_LOWERED}]+)|(.)", _latex_piece, text, flags=re.DOTALL)
 
 
-def _latex_letter(c: str) -> str:
-    if c in _SCRIPTS:
-        return rf"$^{{{_SCRIPTS[c] if c != 'ᵀ' else chr(92) + 'top'}}}$"
-    if c in _LOW_SCRIPTS:
-        return f"$_{{{_LOW_SCRIPTS[c]}}}$"
+def _latex_piece(found: re.Match[str]) -> str:
+    if found[1]:
+        above = "".join(SUPERSCRIPTS[c] for c in found[1]).replace("T", r"\top")
+        return f"$^{{{above}}}$"
+    if found[2]:
+        return f"$_{{{''.join(SUBSCRIPTS[c] for c in found[2])}}}$"
+    c = found[0]
     if c in _LATEX_GREEK:
         return f"$\\{_LATEX_GREEK[c]}$"
-    return _LATEX_ESCAPES.get(c, c)
+    return _LATEX_ESCAPES.get(c) or (c if c.isascii() or c in _SET else rf"\texttt{{U+{ord(c):04X}}}")
 
 
 def _latex(tree: object) -> str:
@@ -164,6 +175,8 @@ def _latex_name(name: str) -> str:
         return f"\\{_LATEX_GREEK[letter]}"
     if name in ("inf", "nan"):
         return r"\infty" if name == "inf" else r"\mathrm{nan}"
+    if any(not c.isascii() and c not in _LATEX_GREEK for c in name):
+        return rf"\text{{{latex_text(name)}}}"
     return name if len(name) == 1 else rf"\mathrm{{{_latex_letters(name)}}}"
 
 

@@ -36,6 +36,8 @@ _BEGIN = r"""\documentclass{article}
 \usepackage{amsmath}
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
+\setlength{\textwidth}{16cm}
+\setlength{\oddsidemargin}{0pt}
 \setlength{\emergencystretch}{4em}
 \begin{document}
 """
@@ -80,19 +82,19 @@ class _Article:
         made: list[str] = []
         for step in self.d.forward:
             if isinstance(step, Gap):
-                rows.append(rf"& \vdots && \text{{{latex_text(gap_text(step).removeprefix('⋮ '))}}}")
+                rows.append(rf"& \vdots \quad \text{{{latex_text(gap_text(step).removeprefix('⋮ '))}}}")
             else:
                 rows += self.forward_step(step)
         return [*made, *_align(rows)]
 
     def forward_step(self, step: ForwardStep) -> list[str]:
-        where = rf" && \text{{{line_of(step.span)}}}" if step.span else ""
+        where = rf" \tag*{{{line_of(step.span)}}}" if step.span else ""
         name, value = latex(step.name), self.value(step.value)
         if step.expression == "input":
             return [f"{name} &= {value}{where}"]
         if step.expression.startswith("does not depend"):
-            return [rf"{name} &= {value} && \text{{{latex_text(step.expression)}}}"]
-        first, *more = lines_of(step.expression, self.axes)
+            return [rf"{name} &= {value} \tag*{{{latex_text(step.expression)}}}"]
+        first, *more = lines_of(step.expression, self.axes, name)
         rows = [f"{name} &= {first}{where}", *(rf"&\quad {line}" for line in more)]
         if value == first:
             return rows
@@ -115,11 +117,11 @@ class _Article:
         value = None if step.local_value is None else self.value(local_value(step))
         if value is not None and value != local[0][1].removeprefix("= "):
             rows.append(f"&= {value}")
-        rows.append(rf"{latex(adjoint_of(d, step.name))} &= {self.value(step.arriving)} && \text{{arriving}}")
+        rows.append(rf"{latex(adjoint_of(d, step.name))} &= {self.value(step.arriving)} \tag*{{arriving}}")
         equals = r"\mathrel{+}=" if share else "="
         leaving = "its share, leaving" if share else "leaving"
         leaving += f", {note}" if (note := summed_text(d, step)) else ""
-        rows.append(rf"{latex(adjoint_of(d, step.by))} &{equals} {self.value(step.leaving)} && \text{{{leaving}}}")
+        rows.append(rf"{latex(adjoint_of(d, step.by))} &{equals} {self.value(step.leaving)} \tag*{{{leaving}}}")
         return [rf"\paragraph{{{where or 'Step'}{rounds}}}", *_align(rows)]
 
     def chain(self) -> list[str]:
@@ -141,12 +143,15 @@ class _Article:
         array, precision, full = np.asarray(value), self.explained.precision, self.explained.full
         if array.ndim == 0:
             return latex(matrices.entry(array.item(), precision))
+        made = ""
         if array.ndim == 1 and array.size > 0 and (full or array.size <= MOST_COLUMNS):
-            return rf"\left( {', '.join(self.value(entry) for entry in array)} \right)"
+            made = rf"\left( {', '.join(self.value(entry) for entry in array)} \right)"
         fits = array.ndim == 2 and array.shape[0] <= MOST_ROWS and array.shape[1] <= MOST_COLUMNS
         if array.ndim == 2 and array.size and (full or fits):
             rows = r" \\ ".join(" & ".join(self.value(entry) for entry in row) for row in array)
-            return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
+            made = rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
+        if made and (full or width(made) <= WIDEST):
+            return made
         if full and array.size:
             return rf"\text{{{latex_text(matrices.nested(array, precision))}}}"
         return rf"\text{{{latex_text(matrices.short(array, precision, longest=0))}}}"

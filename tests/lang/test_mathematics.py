@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ndgrad.cli import streams
 from ndgrad.cli.reading import StandardInput, value
 from ndgrad.errors import Error
 from ndgrad.lang import compile, load
@@ -21,7 +22,7 @@ from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.derivation_data import Derivation
 from ndgrad.lang.elementwise import marked
 from ndgrad.lang.folding import Gap
-from ndgrad.lang.mathematics import LONGEST, Tree, tree_of, with_note
+from ndgrad.lang.mathematics import _TOKEN, LONGEST, SUBSCRIPTS, SUPERSCRIPTS, Tree, tree_of, with_note
 from ndgrad.lang.typesetting import latex, latex_text, mathml
 from ndgrad.ops import lookup, names
 
@@ -180,6 +181,8 @@ AXES = {"X": 2, "A": 2, "w": 1, "x": 1, "y": 1, "y₁": 1, "L": 0, "k": 0}
         ("dz/dx = 2·x", r"\frac{\mathrm{d}z}{\mathrm{d}x} = 2 \, x"),
         ("dz/dx", r"\frac{\mathrm{dz}}{\mathrm{dx}}"),
         ("d⟨h, y⟩/dx = h", r"\frac{\mathrm{d}\left\langle h, y \right\rangle}{\mathrm{d}x} = h"),
+        ("∂yₖ₊₁/∂yₖ₋₁ = a·yₖ₋₁", r"\frac{\partial y_{k+1}}{\partial y_{k-1}} = a \cdot y_{k-1}"),
+        ("ж·x", r"\text{\texttt{U+0436}} \cdot x"),
         ("∏ₖ₌₁…9 (2·bₖ₊₁)", r"\prod_{k=1}^{9} \left( 2 \, b_{k+1} \right)"),
         ("dy/dx = so said a poet", r"\frac{\mathrm{d}y}{\mathrm{d}x} = \text{so said a poet}"),
         ("2 +* 3", r"\text{2 +* 3}"),
@@ -217,6 +220,16 @@ def test_notes_stand_behind_a_form() -> None:
 def test_plain_text_is_escaped_for_latex() -> None:
     assert latex_text(r"50% of x_1 & {y} \ ~") == r"50\% of x\_1 \& \{y\} \textbackslash{} \textasciitilde{}"
     assert latex_text("x₁² → ∂λ") == r"x$_{1}$$^{2}$ $\to$ $\partial$$\lambda$"
+    assert latex_text("∂yₖ₊₁/∂yₖ₋₁ é 数") == r"$\partial$y$_{k+1}$/$\partial$y$_{k-1}$ é \texttt{U+6570}"
+
+
+def test_every_sign_of_the_notation_has_its_latex_and_ascii() -> None:
+    signs = {sign for name in names() if (op := lookup(name)) is not None for sign in op.written}
+    signs |= {*SUPERSCRIPTS, *SUBSCRIPTS, *streams._ASCII, *map(ord, _TOKEN.pattern), *map(ord, "".join(everything()))}
+    signs = {sign if isinstance(sign, str) else chr(sign) for sign in signs}
+    assert len(signs) > 100
+    assert [sign for sign in sorted(signs) if not latex_text(sign).isascii()] == []
+    assert [sign for sign in sorted(signs) if "\\u" in streams.as_ascii(sign)] == []
 
 
 def test_deep_and_long_texts_are_left_as_they_are() -> None:
