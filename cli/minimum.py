@@ -137,10 +137,10 @@ class Descent:
             made = self.begin()
             if made.differentiated is None:
                 return False
-            norm = np.linalg.norm([np.linalg.norm(np.ravel(g)) for g in made.grads.values()])
-            self.first = float(made.differentiated.item()), float(norm)
+            norms = [np.linalg.norm(np.ravel(gradient)) for gradient in made.grads.values()]
+            self.first = float(made.differentiated.item()), float(np.linalg.norm(norms))
         first, norm = self.first
-        return first - value > far * (abs(first) + norm) and slope >= steep * norm
+        return bool(first - value > far * (abs(first) + norm) and slope >= steep * norm)
 
 
 def said(at: Progress) -> str:

@@ -349,7 +349,8 @@ class _Checking:
         if made.agrees or not self.exact_agree(made, typical):
             return made
         # All that is exact agrees. Long programs round more than their last operation does: that is measured now.
-        return self.held(index, made.reverse, made.forward, differences.value(measured=True), c, typical)
+        again = self.held(index, made.reverse, made.forward, differences.value(measured=True), c, typical)
+        return again if again.agrees else made
 
     def held(
         self, index: tuple[int, ...] | None, a: float, b: float, numeric: Numeric, c: float | None, typical: float

@@ -57,16 +57,15 @@ def chosen(name: str | None, output: str | None, arrays: int = 0) -> Format:
 
 
 def digits(precision: int | None, format: Format, name: str | None, output: str | None) -> None:
-    """Stop where digits are asked for of a format that keeps them all; say so where nobody asked for that format.
+    """Stop where digits are asked for of a format that keeps them all, and that is asked for too.
 
     name, output: as for `chosen`
     """
-    if precision is None or format.name in ROUNDED:
-        return
-    said = f"--precision is for {', '.join(ROUNDED[:-1])} and {ROUNDED[-1]}; {format.name} keeps all digits"
-    if name is not None or output not in (None, "-"):
-        problems.usage(said)
-    sys.stderr.write(f"ndgrad: {said}\n")
+    asked = name is not None or output not in (None, "-")
+    if precision is not None and asked and format.name not in ROUNDED:
+        problems.usage(
+            f"--precision is for {', '.join(ROUNDED[:-1])} and {ROUNDED[-1]}; {format.name} keeps all digits"
+        )
 
 
 def _takes(told: Format, format: Format) -> bool:

@@ -590,9 +590,3 @@ def test_what_else_may_have_been_meant_is_said(line: tuple[str, ...], expected: 
 def test_an_expression_is_no_value(value: str, said: Said) -> None:
     code, _, read = said("eval", "x", "-i", f"x={value}")
     assert (code, f"error[E610]: `{value}` is an expression, and no number" in read) == (1, True)
-
-
-def test_a_precision_is_not_ignored_silently(said: Said) -> None:
-    _, out, read = said("eval", "x / 3", "-i", "x=1", "--precision", "3")
-    assert json.loads(out)["value"] == 1 / 3
-    assert read == "ndgrad: --precision is for table, plain and csv; json keeps all digits\n"
