@@ -129,7 +129,8 @@ def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], b
     if len(factors) > 1 or above or below:  # a matrix of ones is a column times a row
         factors = tuple(part for f in factors for part in _column_times_row(f))
     chain = " @ ".join(
-        _within(f, PRODUCT + (i > 0 or (bool(above) and _is_quotient(f)))) for i, f in enumerate(factors)
+        _within(f, PRODUCT + (i > 0 or (bool(above) and len(factors) > 1 and _is_quotient(f))))
+        for i, f in enumerate(factors)
     )
     said = "·".join([*above, *([chain] if chain else [])]) or "1"
     if below and factors and isinstance(factors[-1], Ones):  # X @ 1/3 would be taken for a third

@@ -18,7 +18,7 @@ from ndgrad.namespace import PLAIN
 from ndgrad.ops import REGISTRY, lookup
 from ndgrad.primitive import Primitive
 
-ATOM, PRODUCT = 100, 60  # how tightly signs bind
+ATOM, PRODUCT, SUM = 100, 60, 50  # how tightly signs bind
 LONGEST_NAME = 24  # characters of an expression that an output is called by
 LARGEST_BELOW = 1000  # the line of a fraction that a number is written as
 DIGITS_BELOW = "₀₁₂₃₄₅₆₇₈₉"
@@ -180,6 +180,12 @@ def term_of(value: Any) -> Term:
     return Term(array, name=named_constant(array))
 
 
+def _operand(value: Any) -> Term:
+    """What a rule gives an operation; identity matrices that it makes have no name but I."""
+    square = value.__class__ is np.ndarray and value.ndim == 2 and value.shape[0] == value.shape[1] > 1
+    return Term(value, name="I") if square and np.array_equal(value, np.eye(len(value))) else term_of(value)
+
+
 def named_constant(array: Any) -> str:
     """How an array without a name is written: whole when it is small, else by its shape."""
     if array.size <= 4:
@@ -244,7 +250,7 @@ def made(name: str, *args: Any, **named: Any) -> Term:
     op = lookup(name)
     assert op is not None, name
     operands, statics = bind(op, args, named)
-    terms = tuple(map(term_of, operands[0])) if op.variadic else tuple(map(term_of, operands))
+    terms = tuple(map(_operand, operands[0] if op.variadic else operands))
     values = tuple(t.value for t in terms)
     with np.errstate(all="ignore"):
         value = op.value(PLAIN, *((values,) if op.variadic else values), *statics)
@@ -255,9 +261,20 @@ def made(name: str, *args: Any, **named: Any) -> Term:
 
 def noted(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any, ...] = ()) -> Term:
     """The shortest plain way to write the operation on `terms`, standing for `value`."""
-    terms = tuple(valued(t.args[0], t.value) if t.ndim == 1 and _is(t, "transpose") else t for t in terms)
+    terms = tuple(map(_shortened, terms))
     simpler = _simpler(name, terms, value, statics)
     return simpler if simpler is not None else Term(value, op=REGISTRY[name], args=terms, statics=statics)
+
+
+def _shortened(term: Term) -> Term:
+    """What a program writes at length, as it goes into derivatives: x/1, x + 1 + 1, vᵀ for a vector."""
+    if (term.ndim == 1 and _is(term, "transpose")) or (_is(term, "divide") and term.args[1].number == 1):
+        return valued(term.args[0], term.value)
+    if _is(term, "add") and term.args[1].number is not None:
+        inner = _shortened(term.args[0])
+        if _is(inner, "add") and inner.args[1].number is not None:
+            return noted("add", (inner, term.args[1]), term.value)
+    return term
 
 
 def valued(term: Term, value: Any) -> Term:
@@ -386,7 +403,8 @@ def _key_between(before: tuple[int, ...], after: tuple[int, ...]) -> str:
 
 def is_column(term: Term) -> bool:
     """Whether a term is a vector written as a column: v[:, None]."""
-    return _is(term, "reshape") and term.args[0].ndim == 1 and term.shape == (*term.args[0].shape, 1)
+    adds = _is(term, "reshape") or (_is(term, "index") and _only_adds_axes(term.statics[-1]))
+    return adds and term.args[0].ndim == 1 and term.shape == (*term.args[0].shape, 1)
 
 
 def unspread(term: Term) -> Term:
@@ -466,7 +484,7 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
             return inner
         found = reshaped(terms[0], value)
         return found if found is not None or inner is terms[0] else noted("reshape", (inner,), value, statics)
-    if name in ("scatter", "scattered") and terms[0].number is None and _only_adds_axes(statics[-1]):
+    if name in ("scatter", "scattered") and _only_adds_axes(statics[-1]):
         return reshaped(terms[0], value)
     if name in ("matmul", "solve") and terms[0].ndim == 2 and is_column(terms[1]):
         inside = terms[1].args[0]  # A @ v[:, None] is (A @ v)[:, None]
@@ -517,7 +535,7 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _number(float(bool(numbers[0])), value)
     if name == "where" and _only_guards(terms, value):
         return valued(terms[1], value)
-    if name == "where" and _is(terms[0], "equal") and terms[0].args[1].number == 0 and not np.any(terms[0].value):
+    if name == "where" and _is_guard(terms[0]) and not np.any(terms[0].value):
         return valued(terms[2], value)  # x/‖x‖ for x that is not 0
     if name == "share":
         return _larger(terms[0], terms[1], value)
@@ -527,6 +545,10 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if m is not None and n is not None:
         with np.errstate(all="ignore"):
             return _number(float(REGISTRY[name].value(PLAIN, np.float64(m), np.float64(n))), value)
+    if name in ("multiply", "divide"):
+        together = _quotient(name, a, b, value)
+        if together is not None:
+            return together
     if name == "multiply":
         return _simpler_product(a, b, m, n, value)
     if name == "add":
@@ -673,6 +695,21 @@ def _larger(a: Term, b: Term, value: Any) -> Term | None:
     return valued(made("indicator", condition), value)
 
 
+def _is_guard(condition: Term) -> bool:
+    """Whether a condition of a rule is true for zeros alone, where a formula has no value."""
+    if _is(condition, "equal"):
+        return bool(condition.args[1].number == 0)
+    if _is(condition, "logical_or"):
+        return all(map(_is_guard, condition.args))
+    return _is(condition, "logical_and") and any(map(_is_guard, condition.args))
+
+
+def _multiplied(term: Term) -> list[Term]:
+    """A term, and what it is a product of, whatever its sign."""
+    inner = term.args if _is(term, "negative") or _is(term, "multiply") else ()
+    return [term, *(factor for part in inner for factor in _multiplied(part))]
+
+
 def _only_guards(terms: tuple[Term, ...], value: Any) -> bool:
     """Whether where(a != 0, g·a, 0) is g·a: the guard is there for a g that is no number."""
     condition, inside, otherwise = terms
@@ -680,9 +717,107 @@ def _only_guards(terms: tuple[Term, ...], value: Any) -> bool:
         return True
     if not _is(condition, "not_equal") or condition.args[1].number != 0 or otherwise.number != 0:
         return False
-    factors = [inside, *(inside.args if _is(inside, "multiply") else ())]
-    guarded = any(str(factor) == str(condition.args[0]) for factor in factors)
+    guarded = any(str(factor) == str(condition.args[0]) for factor in _multiplied(inside))
     return guarded and bool(np.array_equal(np.broadcast_to(inside.value, np.shape(value)), value))
+
+
+def _quotient(name: str, a: Term, b: Term, value: Any) -> Term | None:
+    """A product or quotient with fractions in it as one fraction, common powers cancelled; None where there is none."""
+    parts = [_factors(a), _factors(b)]
+    fractions = [any(power < 0 for _, power in powers) for _, powers in parts]
+    simple = name == "divide" and not any(fractions) and not any(p != 1 for _, powers in parts for _, p in powers)
+    if not any(fractions) and (name == "multiply" or (simple and not _shared(parts))):
+        return None
+    (c, above), (d, below) = parts
+    if name == "divide":
+        if d == 0:
+            return None
+        d, below = 1 / d, [(base, -power) for base, power in below]
+    coefficient = c * d
+    bases: dict[str, Term] = {}
+    powers: dict[str, int] = {}
+    signs: dict[str, set[bool]] = {}
+    for base, power in above + below:
+        said = str(base) if base.ndim == 0 or base.shape == np.shape(value) else f"{base} {base.shape}"
+        bases.setdefault(said, base)
+        powers[said] = powers.get(said, 0) + power
+        signs.setdefault(said, set()).add(power > 0)
+    cancelled = [bases[said] for said, both in signs.items() if len(both) > 1]
+    if any(not np.all(np.isfinite(t.value)) or not np.all(t.value) for t in cancelled):
+        return None
+    with np.errstate(all="ignore"):
+        over = [_raised(bases[said], power) for said, power in powers.items() if power > 0]
+        under = [_raised(bases[said], -power) for said, power in powers.items() if power < 0]
+        if not over and not under:
+            return _number(coefficient, value)
+        if under and not over and 0 < abs(coefficient) < 1 and float(1 / coefficient).is_integer():
+            under.insert(0, _number(abs(1 / coefficient), np.float64(abs(1 / coefficient))))
+            coefficient = float(np.sign(coefficient))
+        if not over or abs(coefficient) != 1:
+            size = abs(coefficient) if abs(coefficient) == 1 else coefficient
+            over.insert(0, _number(size, np.float64(size)))
+            coefficient = coefficient / size
+        made_ = _chained(over) if not under else None
+        if made_ is None:
+            numerator, denominator = _chained(over), _chained(under)
+            made_ = Term(numerator.value / denominator.value, op=REGISTRY["divide"], args=(numerator, denominator))
+    whole = coefficient * made_.value
+    same = np.shape(whole) == np.shape(value) or made_.value.shape == ()
+    if not same or not np.allclose(whole, value, rtol=1e-9, atol=0, equal_nan=True):
+        return None
+    if coefficient == 1:
+        return valued(made_, value) if np.shape(made_.value) != np.shape(value) else made_
+    return Term(value, op=REGISTRY["negative"], args=(made_,))
+
+
+def _shared(parts: list[tuple[float, list[tuple[Term, int]]]]) -> bool:
+    """Whether a factor is above and below."""
+    above, below = ({str(base) for base, _ in powers} for _, powers in parts)
+    return not above.isdisjoint(below)
+
+
+def _factors(term: Term) -> tuple[float, list[tuple[Term, int]]]:
+    """The number and the powers that a term is a product of."""
+    if term.number is not None:
+        return term.number, []
+    if term.name or _column_and_row(term) is not None:
+        return 1, [(term, 1)]
+    if _is(term, "negative"):
+        c, powers = _factors(_inside(term, 0))
+        return -c, powers
+    if _is(term, "multiply") or _is(term, "divide"):
+        (c, above), (d, below) = (_factors(_inside(term, i)) for i in (0, 1))
+        if _is(term, "multiply"):
+            return c * d, above + below
+        if d:
+            return c / d, above + [(base, -power) for base, power in below]
+    if _is(term, "power") and term.args[1].number is not None and float(term.args[1].number).is_integer():
+        times = int(term.args[1].number)
+        c, powers = _factors(_inside(term, 0))
+        with np.errstate(all="ignore"):
+            raised = float(np.float64(c) ** times)
+        if np.isfinite(raised):
+            return raised, [(base, power * times) for base, power in powers]
+    return 1, [(term, 1)]
+
+
+def _raised(base: Term, power: int) -> Term:
+    if _is(base, "sqrt") and power % 2 == 0:
+        base, power = _inside(base, 0), power // 2
+    if power == 1:
+        return base
+    return Term(base.value**power, op=REGISTRY["power"], args=(base, _number(power, np.float64(power))))
+
+
+def _chained(factors: list[Term]) -> Term:
+    """Factors multiplied in a row: a number with all that follows it."""
+    first, *others = factors
+    if first.number is not None and others:
+        rest = _chained(others)
+        return Term(first.value * rest.value, op=REGISTRY["multiply"], args=(first, rest))
+    for factor in others:
+        first = Term(first.value * factor.value, op=REGISTRY["multiply"], args=(first, factor))
+    return first
 
 
 def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: Any) -> Term | None:
@@ -704,6 +839,8 @@ def _simpler_product(a: Term, b: Term, m: float | None, n: float | None, value: 
         return noted("negative", (noted("multiply", (_inside(a, 0), b), value),), value)
     if _is(b, "negative"):
         return noted("negative", (noted("multiply", (a, _inside(b, 0)), value),), value)
+    if _is(b, "power") and _is(b.args[1], "subtract") and b.args[1].args[1].number == 1 and str(b.args[0]) == str(a):
+        return Term(value, op=b.op, args=(b.args[0], b.args[1].args[0]))  # x·x^(y - 1)
     if m is None and a.shape == b.shape == np.shape(value) and str(a) == str(b):
         return noted("power", (a, _number(2, np.float64(2))), value)
     if m is not None and _is(b, "multiply") and _is(b.args[0], "divide") and b.args[0].args[0].number is not None:
@@ -748,6 +885,10 @@ def _multiple(term: Term) -> tuple[float, Term]:
         return -c, inner
     if _is(term, "multiply") and term.args[0].number is not None:
         return term.args[0].number, term.args[1]
+    if _is(term, "divide"):
+        c, above = (term.args[0].number, _number(1, np.float64(1))) if term.args[0].number else _multiple(term.args[0])
+        if c != 1:
+            return c, Term(np.asarray(term.value) / c, op=term.op, args=(above, term.args[1]))
     return 1, term
 
 
@@ -776,7 +917,8 @@ def _is_diagonal(term: Term) -> bool:
 
 def _offset(term: Term) -> int | None:
     """Which diagonal of a square matrix a term takes, or is written to in a matrix of zeros; None where it is none."""
-    if not (_is(term, "index") or (_is(term, "written") and term.args[0].number == 0)):
+    placed = (_is(term, "scatter") or _is(term, "scattered")) and term.args[0].number is None
+    if not (placed or _is(term, "index") or (_is(term, "written") and term.args[0].number == 0)):
         return None
     key = term.statics[-1]
     places = [np.asarray(k) for k in key if k is not Ellipsis] if isinstance(key, tuple) else []
@@ -838,7 +980,7 @@ def _column_and_row(term: Term) -> tuple[Term, Term] | None:
     rows, columns = term.shape
     for a, b in (term.args, term.args[::-1]):
         if a.shape == (rows, 1) and b.shape in ((columns,), (1, columns)) and 1 not in term.shape:
-            return a, b
+            return None if len(written_shape(b)) == 2 and _as_vector(a) is None else (a, b)
     return None
 
 
@@ -868,7 +1010,7 @@ def text_of(term: Term) -> tuple[str, int]:
             return f"{parenthesised(term.args[0], ATOM)}[{key}]", ATOM
     offset = _offset(term)
     if offset is not None:
-        inside = term.args[0] if op.name == "index" else term.args[1]
+        inside = term.args[1] if op.name == "written" else term.args[0]
         return f"diag({text_of(in_full(inside))[0]}{f', k={offset}' if offset else ''})", ATOM
     if op.name in ("scatter", "scattered"):
         if _is_identity(term):
@@ -876,6 +1018,12 @@ def text_of(term: Term) -> tuple[str, int]:
         labels = _labels(term)
         if labels is not None:
             return f"one_hot({named_constant(labels)}, {term.shape[1]})", ATOM
+    if op.name == "output":  # of an operation with several results
+        return f"{parenthesised(term.args[0], ATOM)}[{term.statics[0]}]", ATOM
+    if op.name == "exp2":
+        return f"2^{parenthesised(term.args[0], ATOM)}", 80
+    if op.name == "cosquare":
+        return f"1 - {_squared(term.args[0])}", SUM
     statics = {
         name: _shown_key(value) if name == "key" else _shown_static(value)
         for name, value in zip(op.statics, term.statics, strict=False)
@@ -894,6 +1042,8 @@ def text_of(term: Term) -> tuple[str, int]:
     usual = f"{op.name}({', '.join('{' + n + '}' for n in op.operands)})"
     written = op.written or usual
     operands: dict[str, str] = {}
+    if op.name == "einsum_of":
+        return _einsum(term), ATOM
     if op.variadic:
         operands[op.operands[0]] = "[" + ", ".join(text_of(t)[0] for t in term.args) + "]"
     else:
@@ -934,6 +1084,22 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name in _OPPOSITE and operands["b"].startswith("-"):  # a - 2·b rather than a + -2·b
         return f"{operands['a']} {_OPPOSITE[op.name]} {operands['b'][1:]}", binds
     return written.format(**operands, **statics).replace("ᵀ⁻¹", "⁻ᵀ"), binds
+
+
+def _einsum(term: Term) -> str:
+    """The call as the language has it; a number 1 is left out, and arrays of ones have a shape."""
+    (subscripts,) = term.statics
+    left, arrow, right = subscripts.partition("->")
+    given = [(part, t) for part, t in zip(left.split(","), term.args, strict=True) if part or t.number != 1]
+    if not given:
+        given = list(zip(left.split(","), term.args, strict=True))
+    said = [f"ones({_shown_static(t.shape)})" if t.number == 1 and t.ndim else text_of(in_full(t))[0] for _, t in given]
+    return f'einsum("{",".join(part for part, _ in given)}{arrow}{right}", {", ".join(said)})'
+
+
+def _squared(term: Term) -> str:
+    base = parenthesised(term, ATOM)
+    return f"({base})²" if base.endswith(("ᵀ", "¹")) else f"{base}²"  # (Hᵀ)²
 
 
 def _ends_in_product(term: Term) -> bool:

@@ -229,9 +229,9 @@ def test_an_output_that_is_another_name_of_a_value_says_so() -> None:
         ("y = x[x > 1]", "x[x > 1]", "(1 at [x > 1])"),
         ("y = minimum(1, k / x)", "minimum(1, k/x)", "-[k/x < 1]·k/x²"),
         ("y = maximum(x, 0.5)", "maximum(x, 0.5)", "share(x, 0.5)"),  # there is a tie
-        ("y = k / x ** 2", "k/x²", "-2·y/x²·x"),
+        ("y = k / x ** 2", "k/x²", "-2·y/x"),
         ("y = log(2 * pi * x) / 2", "log(2·pi·x)/2", "1/(2·x)"),
-        ("y = x / norm(x)", "x/‖x‖", "1/‖x‖ + sum(-y/‖x‖)·x/‖x‖"),
+        ("y = x / norm(x)", "x/‖x‖", "1/‖x‖ - sum(y/‖x‖)·x/‖x‖"),
         ("y = diag(x, -1)", "diag(x, k=-1)", "1"),
         ("y = x * arange(9).reshape(9, 1)[:3, 0]", "x·[0, 1, 2]", "[0, 1, 2]"),
         ("y = (zeros(3) + 0.5) * x", "0.5·x", "0.5"),  # no name in it: the number says more
@@ -694,7 +694,7 @@ def test_what_a_condition_hides_is_zero_whatever_stands_beside_it() -> None:
     """The slope of sqrt(x) at 0 is infinite, and no path goes there."""
     d = explained("input x = [0.0, 4.0]\ny = where(x > 0, sqrt(x), 0)")
     (step,) = (step for step in d.backward if isinstance(step, BackwardStep))
-    assert step.local == "[x > 0]·0.5/sqrt(x)"
+    assert step.local == "0.5·[x > 0]/sqrt(x)"
     np.testing.assert_array_equal(step.local_value, [0, 0.25])
     np.testing.assert_array_equal(step.leaving, d.result)
     assert not step.shared

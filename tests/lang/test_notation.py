@@ -141,3 +141,59 @@ def test_a_condition_is_transposed_behind_its_bracket() -> None:
 
 def test_a_mask_without_a_name_is_no_bracket_of_a_condition() -> None:
     assert explained("z = sum(tril(T))", "T").backward[0].local == "[[1, 0], [1, 1]]"
+
+
+SIMPLER: list[tuple[str, str, str]] = [
+    ("z = x ** y", "y", "z·log(x)"),
+    ("z = 2 ** -x", "x", "-z·log(2)"),
+    ("z = (x - 1) ** y", "y", "where(logical_or(z == 0, logical_and(x - 1 == 0, y >= 0)), 0, z·log(x - 1))"),
+    ("z = sum(x ** x)", "x", "x^x + x^x·log(x)"),
+    ("z = max(x) - min(x)", "x", "tied(x, max(x)) - tied(x, min(x))"),
+    ("z = sum((x[:, None] - y) ** 2)", "x", "sum(2·(x[:, None] - y), axis=1)"),
+    ("z = sum(x[:, None] * T)", "x", "sum(T, axis=1)"),
+    ("z = -3 * sum(x[:, None] / 3)", "x", "-1"),
+    ("z = sum(1 / x ** 2)", "x", "-2/x³"),
+    ("z = sum((1 / x) ** 2 * 3 / x ** 3)", "x", "-15/x⁶"),
+    ("z = sum(log(1 + x ** 2) ** 2)", "x", "4·log(1 + x²)·x/(1 + x²)"),
+    ("z = sum(log(x) / x)", "x", "1/x² - log(x)/x²"),
+    ("z = sum(1 / (x + 1e-5))", "x", "-1/(x + 1e-05)²"),
+    ("z = log(-det(T))", "T", "T⁻ᵀ"),
+    ("z = (x + 1 + 1 + 1) ** 2", "x", "2·(x + 3)"),
+    ("z = s / 1 * (t ** 3 - t)", "t", "3·s·t² - s"),
+    ("z = arcsin(x / 5)", "x", "1/(5·sqrt(1 - (x/5)²))"),
+    ("z = exp2(x)", "x", "0.693147·z"),
+    ("z = sum(diag(T) ** 2)", "T", "diag(2·diag(T))"),
+    ("z = sum(sin(x[:, None] * y))", "x", "sum(cos(x @ yᵀ)·y, axis=1)"),
+    ("z = sum(sin(X[:, 0:1] * W[:1]))", "W", ""),
+]
+
+
+@pytest.mark.parametrize(("program", "by", "step"), SIMPLER, ids=[program for program, _, _ in SIMPLER])
+def test_steps_are_as_short_as_a_person_writes_them(program: str, by: str, step: str) -> None:
+    d = explained(program, by)
+    local = d.backward[0].local
+    assert local == step or (not step and "@" not in local)
+    for formula, wanted, arriving in formulas(d):
+        if any(sign in formula for sign in ("tied", "where(", " at [", ":")):
+            continue
+        names = {name: np.asarray(value, dtype=float) for name, value in INPUTS.items()}
+        names |= {made.name: np.asarray(made.value) for made in d.forward}
+        value = Typed(names | arriving).value(tree_of(formula)) * np.ones(np.shape(wanted))
+        np.testing.assert_allclose(value, wanted, rtol=1e-5, err_msg=formula)
+
+
+@pytest.mark.parametrize(
+    ("program", "by", "expression", "step"),
+    [
+        ("z = sum(exp2(x))", "x", "sum(2^x)", ""),
+        ("sign, l = slogdet(T); z = l ** 2", "T", "slogdet(T)[1]", ""),
+        ('z = sum(einsum("ij,j->i", T, x))', "x", 'sum(einsum("ij,j->i", T, x))', 'einsum("i,ij->j", ones(2), T)'),
+        ('z = einsum("i,ij,j->", x, T, y)', "T", 'einsum("i,ij,j->", x, T, y)', 'einsum("i,j->ij", x, y)'),
+        ("P = pinv(X); z = sum(P)", "X", "X⁺", ""),
+    ],
+)
+def test_operations_are_written_as_the_language_has_them(program: str, by: str, expression: str, step: str) -> None:
+    d = explained(program, by)
+    assert d.forward[1].expression == expression
+    assert step in ("", d.backward[0].local)
+    assert "constant⟩" not in str([made.local for made in d.backward])
