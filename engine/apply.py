@@ -20,7 +20,7 @@ from ndgrad.memory import SHARE
 from ndgrad.namespace import PLAIN, RECORDED
 from ndgrad.ndarray import NDArray, enlarge, new_array, plain
 from ndgrad.primitive import REQUIRED, Primitive, primitive
-from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, Origin, Remote, form, tick
+from ndgrad.tape import KEEPING, STATE, Form, General, Lean, Node, Origin, Remote, form, later_write, tick, written
 
 make = NDArray.__new__
 new_node = Lean.__new__
@@ -142,6 +142,8 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         implicit = p.marked and p.implicit
         if not recording and (recording is False or not implicit):
             return new_array(y)
+        if written:
+            refuse_written(op, (data,), (p,))
         node = new_node(Lean)  # written out, since this is the hot path
         node.id = tick()
         node.op = op
@@ -217,6 +219,8 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         recording = state.recording
         if not recording and (recording is False or not implicit):
             return new_array(y)
+        if written:
+            refuse_written(op, (x, z), (p, q))
         node = new_node(Lean)  # written out, since this is the hot path
         node.id = tick()
         node.op = op
@@ -273,6 +277,8 @@ def _single(op: Primitive) -> Callable[..., Any]:
         implicit = p.marked and p.implicit
         if not recording and (recording is False or not implicit):
             return new_array(y)
+        if written:
+            refuse_written(op, (data,), (p,))
         node = General(op, (p,), (y if keeps_y else None, data if keeps_x else None), statics, y.shape, y.dtype)
         if not elementwise:
             node.shapes = (data.shape,)
@@ -312,6 +318,8 @@ def _double(op: Primitive) -> Callable[..., Any]:
         recording = state.recording
         if not recording and (recording is False or not implicit):
             return _enlarged(new_array(y))
+        if written:
+            refuse_written(op, (x, z), (p, q))
         keep_y, keep_x, keep_z = keeps[p is not None, q is not None]
         saved = (y if keep_y else None, x if keep_x else None, z if keep_z else None)
         node = General(op, (p, q), saved, (), y.shape, y.dtype)
@@ -322,6 +330,14 @@ def _double(op: Primitive) -> Callable[..., Any]:
 
     call.__name__ = op.name
     return call
+
+
+def refuse_written(op: Primitive, data: tuple[Any, ...], parents: tuple[Node | None, ...]) -> None:
+    """E405 for a tracked operand whose values are no longer those that were recorded."""
+    for x, node in zip(data, parents, strict=True):
+        late = None if node is None else later_write(x, node)
+        if late is not None:
+            raise problems.written_since(op.name, late.place)
 
 
 def _form(y: Any, like: Form) -> Form:
@@ -520,6 +536,8 @@ def attach(
         if isinstance(y, tuple):
             return tuple(map(new_array, y))
         return new_array(y) if state.origins is None else originated(op, y, data, parents, statics)
+    if written:
+        refuse_written(op, data, parents)
     if isinstance(y, tuple):
         node = General(op, parents, _saved(op, y, data, parents), statics, (len(y),), np.dtype(np.float64))
         _fill(node, y, data, implicit)

@@ -29,20 +29,24 @@ class GradientNote(UserWarning):
 
 
 class _Scope:
-    """Sets fields of the thread's state, and puts back what was there, also after an exception."""
+    """Sets fields of the thread's state, and puts back what was there, also after an exception.
+
+    One scope may be entered again, also inside itself.
+    """
 
     __slots__ = ("before", "fields")
 
     def __init__(self, **fields: Any) -> None:
         self.fields = fields
+        self.before: list[dict[str, Any]] = []  # what was there, one for each time that it is entered
 
     def __enter__(self) -> None:
-        self.before = {name: getattr(STATE, name) for name in self.fields}
+        self.before.append({name: getattr(STATE, name) for name in self.fields})
         for name, value in self.fields.items():
             setattr(STATE, name, value)
 
     def __exit__(self, *_: object) -> None:
-        for name, value in self.before.items():
+        for name, value in self.before.pop().items():
             setattr(STATE, name, value)
 
 

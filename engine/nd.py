@@ -116,7 +116,11 @@ def linspace(
 
 
 def from_numpy(ndarray: npt.NDArray[Any], zero_copy: bool = True) -> NDArray:
-    """An array with the buffer of a NumPy array (a copy of it unless zero_copy)."""
+    """An array with the buffer of a NumPy array (a copy of it unless zero_copy).
+
+    Writes through one are seen through the other. Those into `ndarray` itself are not noticed, so that a
+    derivative recorded before such a write may be wrong: write into the array made here, or pass zero_copy=False.
+    """
     if not isinstance(ndarray, np.ndarray):
         raise problems.not_an_array("from_numpy", ndarray)
     return NDArray(ndarray) if zero_copy and ndarray.dtype in SUPPORTED else _array(ndarray)

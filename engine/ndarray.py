@@ -6,6 +6,7 @@ The operators and methods are the registered operations; `ndgrad.ops` puts them 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from ndgrad import problems
 from ndgrad.errors import Error
-from ndgrad.tape import STATE, General, GradReq, Node, Remote, Sink, note_write
+from ndgrad.tape import STATE, General, GradReq, Node, Remote, Sink, note_write, owner_of
 
 SUPPORTED = frozenset(map(np.dtype, ("float64", "float32", "int64", "bool", "int32", "int8", "uint8", "float16")))
 
@@ -99,8 +100,14 @@ class NDArray:
         return int(self._data)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Read-only where it is no copy: a derivative that needs the values would not notice a write."""
         made = np.asarray(self._data, dtype=dtype)
-        return made.copy() if copy else made
+        if copy:
+            return made.copy()
+        if isinstance(self._data, np.ndarray) and made.dtype == self._data.dtype and made.flags.writeable:
+            made = made.view()
+            made.flags.writeable = False
+        return made
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **named: Any) -> Any:
         if method == "__call__" and not named:
@@ -184,9 +191,12 @@ class NDArray:
         return self
 
     def zero_(self) -> NDArray:
-        """Set every entry to 0, in place. Returns the array itself."""
-        self._writable()[...] = 0
-        note_write(self._data)
+        """Set every entry to 0, in place: a write like any other. Returns the array itself."""
+        if self._node is not None or self.traced:
+            self[...] = 0
+        else:
+            self._writable()[...] = 0
+            note_write(self._data)
         return self
 
     def detach(self) -> NDArray:
@@ -226,21 +236,36 @@ class NDArray:
         return index.call(self, self._as_key(key))  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Write entries in place. Under recording this differentiates, and the array takes the new history."""
+        """Write entries in place. Under recording this differentiates, and the array takes the new history.
+
+        Other arrays of the same memory (views, and what this is a view of) have the new values too, as in NumPy,
+        but not the history: recorded operations on them are refused from then on. Errors: E405, as for a write of
+        recorded values into memory that an array without a history shares.
+        """
         from ndgrad.ops.indexing import plain_key, update
 
-        recording = STATE.recording and (self._node is not None or (isinstance(value, NDArray) and value._node))
+        before, tracked = self._node, isinstance(value, NDArray) and value._node is not None
+        recording = STATE.recording and (before is not None or tracked)
+        if recording is True and before is None and not self.traced and shares_memory(self):
+            raise problems.shared_memory()
         key = self._as_key(key)
         if value is None:
             raise problems.not_an_array("a write", value)
         made = update(self, key, value)  # checks everything before a single entry changes
         if made.traced:
+            if self.traced and shares_memory(self, view=True):
+                raise problems.shared_memory()
             self._become(made)
             return
+        if STATE.recording is None and (before is None or before.op is not None):
+            recording = made._node is not None  # in the implicit style
         self._writable()[plain_key(key)] = value._data if isinstance(value, NDArray) else value
-        note_write(self._data)
+        note_write(self._data, made._node if recording else None)
         if recording:
             self._node = made._node
+            if before is not None and before.op is not None and before.sink is not None and made._node is not None:
+                made._node.mark(sink=before.sink)  # of this array as it is now
+                before.sink = None
 
     def _as_key(self, key: Any) -> Any:
         """The index, the result of a comparison as a mask. E303 for floats that might be a mask or positions."""
@@ -317,6 +342,7 @@ class NDArray:
         return np.asarray(self._data).tolist()
 
     def __reduce__(self) -> Any:
+        """Pickled are the values: a file holds no history."""
         return _rebuilt, (np.asarray(self._data),)
 
     def __dlpack__(self, **named: Any) -> Any:
@@ -326,8 +352,19 @@ class NDArray:
         made: tuple[int, int] = _shared(self._data).__dlpack_device__()
         return made
 
+    def __copy__(self) -> NDArray:
+        return self.copy()
+
     def __deepcopy__(self, memo: Any) -> NDArray:
-        return _rebuilt(np.array(self._data))
+        """A copy as of `copy`; of an array with attach_grad one that has it too, with a gradient of its own."""
+        if self._node is None or self._node.op is not None or self._node.sink is None or self.grad is None:
+            return self.copy()
+        made = NDArray(self.copy()._data)
+        made.attach_grad(self._node.sink.req)
+        made.grad[...] = self.grad  # type: ignore[index]
+        if self._node.implicit:
+            made._node.mark(implicit=True)  # type: ignore[union-attr]
+        return made
 
     def copy(self) -> NDArray:
         """A copy with a buffer of its own; recorded like any operation."""
@@ -406,6 +443,24 @@ def _shared(data: Any) -> Any:
 
 def _rebuilt(data: Any) -> NDArray:
     return NDArray(data)
+
+
+def _references(x: NDArray) -> int:
+    """What refers to the array that owns the memory of x."""
+    return getrefcount(owner_of(x._data))
+
+
+def shares_memory(x: NDArray, view: bool = False) -> bool:
+    """Whether anything else sees the memory of x; view: if x is a view of it."""
+    if not isinstance(x._data, np.ndarray) or not x._data.flags.writeable:
+        return False  # a write makes it an array of its own
+    if isinstance(x._data.base, np.ndarray):
+        return _references(x) > _references(_VIEW)
+    return not view and _references(x) > _references(_OWNER)
+
+
+_OWNER = NDArray(np.zeros(1))
+_VIEW = NDArray(np.zeros(1)[:])
 
 
 def leaves() -> Any:

@@ -190,6 +190,20 @@ def changed_since(op: str) -> GradientError:
     return GradientError(Diagnostic("E405", message, help=cure))
 
 
+def written_since(op: str, place: str) -> GradientError:
+    """E405: an operand whose memory was written to, through another array, after it was recorded."""
+    message = f"an array that `{op}` takes was overwritten after it was recorded"
+    cure = f"overwritten at {place}; write to a copy instead: v = y[0:1].copy()"
+    return GradientError(Diagnostic("E405", message, help=cure))
+
+
+def shared_memory() -> GradientError:
+    """E405: a recorded write into memory that is seen through another array too, which would not know of it."""
+    message = "what is written here depends on recorded values, and another array sees the same memory"
+    cure = "write to a copy instead, v = y[0:1].copy(), or to the array whose entries these are: y[0:1] = …"
+    return GradientError(Diagnostic("E405", message, help=cure))
+
+
 def not_differentiable(op: str, reason: str) -> GradientError:
     """E406: an operation that has no derivative here."""
     return GradientError(Diagnostic("E406", f"`{op}` has no derivative: {reason}"))

@@ -21,7 +21,7 @@ from ndgrad.apply import OUTPUT, SEGMENT, output
 from ndgrad.namespace import PLAIN, RECORDED, unbroadcast
 from ndgrad.ndarray import NDArray, new_array, plain
 from ndgrad.primitive import Primitive
-from ndgrad.tape import STATE, Freed, Lean, Node, Remote, owner_of, tick, written
+from ndgrad.tape import STATE, Freed, Lean, Node, Remote, later_write, owner_of, tick, written
 
 Observer = Callable[[Node, Any, tuple[tuple[Node | None, Any], ...]], None]
 _id = attrgetter("id")
@@ -121,6 +121,8 @@ def sweep(
     store: deferred cotangents may be written into their sinks at once.
     visits: the list that takes each node as the walk arrives at it.
     """
+    if written:
+        _refuse_written(arrays)
     with np.errstate(all="ignore"):
         walk = _Sweep(heads, wanted, graph, stops=stops, visits=visits)
         walk.run()
@@ -134,6 +136,15 @@ def sweep(
                 walk.found[node.id] = node, np.zeros(node.shape, node.dtype)
                 walk.visited.append(node)
     return walk.found, walk.visited
+
+
+def _refuse_written(arrays: Sequence[NDArray]) -> None:
+    """E405 for a head that a recorded write through another array has changed."""
+    for y in arrays:
+        if y.node is not None and not y.traced:
+            late = later_write(y.data, y.node)
+            if late is not None and late.recorded:
+                raise problems.written_since("backward", late.place)
 
 
 def _settled(found: dict[int, tuple[Node, Any]], arrays: Sequence[NDArray], store: bool) -> bool:
@@ -158,9 +169,9 @@ def _usable(node: Node) -> None:
                 saved = STATE.fusion.buffer_of(saved)
             if isinstance(saved, (np.ndarray, Remote)):
                 write = written.get(id(owner_of(saved)))
-                if write is not None and write[0] > node.id:
+                if write is not None and write.time > node.id:
                     place = f"recorded in line {node.span.line}, " if node.span is not None else ""
-                    raise problems.overwritten(node.op.name, f"{place}overwritten at {write[1]}")
+                    raise problems.overwritten(node.op.name, f"{place}overwritten at {write.place}")
 
 
 class _Unheld(list[Node]):

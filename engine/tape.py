@@ -281,9 +281,17 @@ class Freed:
         self.where = where
 
 
-# Buffers written in place, by the id of the array that owns the memory: (time, place of the write).
-# Empty in most programs, so a sweep pays nothing for it.
-written: dict[int, tuple[int, str]] = {}
+class Write(NamedTuple):
+    """The last write into a buffer: when and where, and whether it was recorded (then its node has that time)."""
+
+    time: int
+    place: str
+    recorded: bool
+
+
+# Buffers written in place, by the id of the array that owns the memory.
+# Empty in most programs, so neither recording nor a sweep pays for it.
+written: dict[int, Write] = {}
 
 
 def owner_of(data: Any) -> Any:
@@ -293,15 +301,30 @@ def owner_of(data: Any) -> Any:
     return data
 
 
-def note_write(data: np.ndarray[Any, Any]) -> None:
-    """Remember that `data`'s buffer has changed now."""
+def note_write(data: np.ndarray[Any, Any], node: Node | None = None) -> None:
+    """Remember that `data`'s buffer has changed now; node: of the write, if it was recorded."""
     import weakref
 
     owner = owner_of(data)
     key = id(owner)
     if key not in written:
         weakref.finalize(owner, written.pop, key, None)
-    written[key] = (tick(), caller())
+    written[key] = Write(tick(), caller(), recorded=False) if node is None else Write(node.id, caller(), recorded=True)
+
+
+def later_write(data: Any, node: Node) -> Write | None:
+    """The write after which `data` is no longer what `node` stands for: one through another array of the same memory.
+
+    An array's own recorded writes give it a newer node; a leaf is whatever an unrecorded write makes it.
+    """
+    if STATE.fusion is not None:
+        data = STATE.fusion.buffer_of(data)
+    if not isinstance(data, (np.ndarray, Remote)):
+        return None
+    write = written.get(id(owner_of(data)))
+    if write is None or write.time <= node.id or (node.op is None and not write.recorded):
+        return None
+    return write
 
 
 def caller() -> str:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from ndgrad import problems
-from ndgrad.apply import attach
+from ndgrad.apply import attach, refuse_written
 from ndgrad.dtypes import first
 from ndgrad.namespace import PLAIN, plain, unbroadcast
 from ndgrad.ndarray import NDArray, new_array
 from ndgrad.primitive import Primitive, primitive
 from ndgrad.sweep import Scattered
 from ndgrad.tape import KEEPING, STATE, General, Remote
+from ndgrad.tape import written as overwrites
 
 BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
@@ -177,6 +178,8 @@ def _reading(slow: Callable[..., Any]) -> Callable[..., Any]:
         implicit = p.marked and p.implicit
         if not recording and (recording is False or not implicit):
             return new_array(y)
+        if overwrites:
+            refuse_written(index, (x._data,), (p,))
         node = General(index, (p,), saved, (key,), y.shape, y.dtype)
         node.shapes = (p.form.shape,)
         if implicit:
