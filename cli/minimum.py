@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.cli import problems, progress
@@ -18,13 +17,8 @@ if TYPE_CHECKING:
     from ndgrad.cli.formats import Format
     from ndgrad.cli.job import Job
     from ndgrad.lang.minimizing import Minimum, Progress
-    from ndgrad.lang.result import Result
 
 DONE, NOT_CONVERGED = 0, 3
-FAR = 1e9  # times its first size: a value that has fallen so far is not waited for
-NOT_NEAR = 1e4  # times: one that has fallen so far, and is as steep as at the start, has not come near a minimum
-WITHOUT_END = "the value falls without end: the output has no minimum, or --bounds are missing"
-SCIPY = ("L-BFGS-B", "BFGS", "Newton-CG", "trust-exact")
 
 
 class Search(Frozen):
@@ -58,7 +52,7 @@ def ranges(given: list[str] | None) -> dict[str, tuple[Any, Any]]:
 
 def perform(job: Job, search: Search, format: str | None, output: str | None, precision: int | None) -> int:
     """Search, and write the minimum; the exit code."""
-    from ndgrad.lang.minimizing import minimize
+    from ndgrad.lang.minimizing import WITHOUT_END, minimize
 
     wanted = chosen(format, output, len(search.over))
     digits(precision, wanted, format, output)
@@ -67,12 +61,9 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
     guard(output, [(path, "a file that the program uses") for path in program.files])
     inputs, arguments = job.arguments()
     line = progress.Progress()
-    settings = {**arguments, "grad": search.over, "seed": search.seed or 0, "train": search.train}
-    descent = Descent(search.method, lambda: program.run(inputs, show=lambda text: None, **settings))
 
     def watch(at: Progress) -> None:
         line(said(at))
-        descent.look(at)
 
     try:
         found = minimize(
@@ -98,49 +89,11 @@ def perform(job: Job, search: Search, format: str | None, output: str | None, pr
         line.close()
     if found.warnings:
         show(found.warnings)
-    found = descent.judged(found)
     write(found, job.name, wanted, Place(output), precision)
     if found.reason == WITHOUT_END and wanted.name not in ("table", "json"):  # which tell it themselves
         sys.stdout.flush()
         sys.stderr.write(f"ndgrad: not converged: {WITHOUT_END}\n")
     return DONE if found.converged else NOT_CONVERGED
-
-
-class Descent:
-    """Whether the values of a search run away: far below the first one, where the function is hardly flatter.
-
-    begin: runs the program at the start of the search, with its gradients
-    """
-
-    def __init__(self, method: str, begin: Callable[[], Result]) -> None:
-        self.looks = method in SCIPY  # a sum of squares has a lowest value, and steps of a fixed rate get nowhere fast
-        self.begin = begin
-        self.first: tuple[float, float] | None = None  # the value and the norm of the gradient at the start
-
-    def look(self, at: Progress) -> None:
-        """StopIteration, which ends a search of SciPy's, where the values run away."""
-        if self.looks and at.value < -FAR and self.falls(at.value, at.gradient_norm, FAR, 0.01):
-            raise StopIteration
-
-    def judged(self, found: Minimum) -> Minimum:
-        """The end of the search, told as what it is."""
-        if found.converged or not self.looks or not self.falls(found.value, found.gradient_norm, NOT_NEAR, 0.5):
-            return found
-        fields = {name: getattr(found, name) for name in found._fields}
-        return type(found)(**fields | {"reason": WITHOUT_END})
-
-    def falls(self, value: float, slope: float, far: float, steep: float) -> bool:
-        """Whether a value is so far below the first one, measured by that and its gradient, and as steep."""
-        import numpy as np
-
-        if self.first is None:
-            made = self.begin()
-            if made.differentiated is None:
-                return False
-            norms = [np.linalg.norm(np.ravel(gradient)) for gradient in made.grads.values()]
-            self.first = float(made.differentiated.item()), float(np.linalg.norm(norms))
-        first, norm = self.first
-        return bool(first - value > far * (abs(first) + norm) and slope >= steep * norm)
 
 
 def said(at: Progress) -> str:

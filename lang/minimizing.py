@@ -275,6 +275,13 @@ class Objective:
             return True
         return value > self.begin[0] and np.max(np.abs(gradient)) > 10 * np.max(np.abs(self.begin[1]))
 
+    def falls(self, value: float, gradient: Array, far: float, steep: float) -> bool:
+        """Whether a value is so far below the first one, measured by that and its gradient, and as steep."""
+        if self.begin is None:
+            return False
+        first, slope = self.begin[0], float(np.linalg.norm(self.begin[1]))
+        return bool(first - value > far * (abs(first) + slope) and np.linalg.norm(gradient) >= steep * slope)
+
     def residuals(self, x: Array) -> Array:
         value = self.run(x).differentiated
         assert value is not None
@@ -313,6 +320,9 @@ def _finite(value: float, gradient: Array) -> bool:
     return bool(np.isfinite(value) and np.isfinite(np.linalg.norm(gradient)))
 
 
+FAR = 1e9  # times its first size: a value that has fallen so far is not waited for
+NOT_NEAR = 1e4  # times: one that has fallen so far, and is as steep as at the start, has not come near a minimum
+WITHOUT_END = "the value falls without end: the output has no minimum, or --bounds are missing"
 NOT_FINITE = "the value or its gradient is not finite"
 BELOW = "the gradient is below the tolerance"
 LEVEL = "the value no longer falls"
@@ -328,8 +338,9 @@ def _scipy(objective: Objective, x: Array, method: str, tol: float, rounds: int)
     from scipy.optimize import minimize as search
 
     def after(x: Array) -> None:
+        value, free = objective.went_on(x)
         # NaN is not above the tolerance either: it stops the search too.
-        if not np.max(np.abs(objective.went_on(x)[1]), initial=0) > tol:
+        if not np.max(np.abs(free), initial=0) > tol or (value < -FAR and objective.falls(value, free, FAR, 0.01)):
             raise StopIteration
 
     value, gradient = objective.both(x)
@@ -356,6 +367,8 @@ def _scipy(objective: Objective, x: Array, method: str, tol: float, rounds: int)
     free = objective.free(x, gradient)
     if np.max(np.abs(free), initial=0) <= tol:
         return x, True, BELOW
+    if objective.falls(value, free, NOT_NEAR, 0.5):
+        return x, False, WITHOUT_END
     if objective.iterations >= rounds:
         return x, False, _limit(rounds)
     if _rounding(x, value, free, first):
