@@ -16,7 +16,7 @@ from ndgrad import problems
 from ndgrad.apply import OUTPUT, SEGMENT
 from ndgrad.frozen import Frozen
 from ndgrad.ndarray import NDArray, enlarge, new_array, plain
-from ndgrad.primitive import NoDerivative, Primitive
+from ndgrad.primitive import NoDerivative
 from ndgrad.sweep import Observer, nodes_below, sweep
 from ndgrad.tape import KEEPING, STATE, Freed, GradReq, Node, Origin, caller, tick
 
@@ -113,8 +113,13 @@ def keep_origins(origins: dict[int, Origin]) -> _Scope:
     return _Scope(origins=origins)
 
 
-def _is_flat(op: Primitive, operand: int) -> bool:
-    """Whether the operation's partial is the constant 0."""
+def _is_flat(node: Node, operand: int) -> bool:
+    """Whether the operation's partial is the constant 0, or stated by a rule that has none."""
+    op = node.op
+    assert op is not None
+    if op.name == "custom_call":
+        differentiated: int = getattr(node.statics[0], "differentiated", len(node.parents))
+        return operand >= differentiated
     rule = None if op.partials is None else op.partials[operand]
     return rule is not None and not isinstance(rule, NoDerivative) and not rule.__code__.co_argcount and rule() == 0
 
@@ -155,13 +160,13 @@ def _tell_apart(roots: list[Node], oldest: int, steep: set[int], flat: set[int],
             for i, parent in enumerate(node.parents):
                 if parent is None:
                     continue
-                level = _is_flat(node.op, i)
+                level = _is_flat(node, i)
                 if node.id in steep and not level:
                     steep.add(parent.id)
                 elif node.id in steep or node.id in flat:
                     flat.add(parent.id)
                     if level:
-                        names[node.op.name] = None
+                        names[str(node.statics[0]) if node.op.name == "custom_call" else node.op.name] = None
 
 
 KINKS = ("min-norm", "mxnet", "torch", "jax")

@@ -215,8 +215,16 @@ class _EachExample:
 
     def pull(self, g: Any, y: Any, arrays: Any) -> Any:
         given = [x if isinstance(x, NDArray) else new_array(x) for x in (g, y, *arrays)]
-        bars = vmap(lambda g, y, *arrays: tuple(self.rule.pull(g, y, arrays)))(*given)
-        return list(bars) if isinstance(g, NDArray) else [plain(bar) for bar in bars]
+        there: list[bool] = []
+
+        def pulled(g: NDArray, y: NDArray, *arrays: NDArray) -> tuple[NDArray, ...]:
+            bars = self.rule.pull(g, y, arrays)
+            there[:] = [bar is not None for bar in bars]
+            return tuple([bar for bar in bars if bar is not None])
+
+        bars = iter(vmap(pulled)(*given))
+        made = [next(bars) if some else None for some in there]
+        return made if isinstance(g, NDArray) else [None if bar is None else plain(bar) for bar in made]
 
 
 def batch_level(value: Any) -> int:

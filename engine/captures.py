@@ -122,7 +122,7 @@ def kept(value: Any) -> tuple[Any, list[NDArray]]:
     """`value` as `captured` gives it, and the arrays that it captured."""
     seen: Seen = {}
     made = captured(value, seen)
-    return made, [x for _, x in seen.values() if isinstance(x, NDArray) and not x.traced]
+    return made, [x for _, x in seen.values() if isinstance(x, NDArray)]
 
 
 def unchanged(arrays: list[NDArray], since: int, name: str) -> None:
@@ -130,6 +130,8 @@ def unchanged(arrays: list[NDArray], since: int, name: str) -> None:
     if not written:
         return
     for x in arrays:
+        if x.traced:
+            continue
         waits = STATE.fusion is not None and x.__class__ is STATE.fusion.Large
         data = STATE.fusion.buffer_of(x.lazy) if waits else x._data
         if isinstance(data, (np.ndarray, Remote)):

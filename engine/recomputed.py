@@ -21,10 +21,14 @@ Function = Callable[..., Any]
 
 
 class _Stated:
-    """The rule of a `custom_gradient`, as it was when the function was called."""
+    """The rule of a `custom_gradient`, as it was when the function was called.
 
-    def __init__(self, value: Any, rule: Function) -> None:
+    What it closes over are operands of the call too, without a derivative: the rule may be differentiated by them.
+    """
+
+    def __init__(self, value: Any, rule: Function, count: int) -> None:
         self.value = value
+        self.differentiated = count
         self.rule, self.arrays = kept(rule)
         self.time = tick()
 
@@ -33,10 +37,12 @@ class _Stated:
 
     def pull(self, g: Any, y: Any, arrays: Any) -> Any:
         unchanged(self.arrays, self.time, "custom_gradient")
-        wrapped = [x if isinstance(x, NDArray) else new_array(x) for x in arrays]
+        wrapped = [x if isinstance(x, NDArray) else new_array(x) for x in arrays[: self.differentiated]]
         bars = self.rule(g if isinstance(g, NDArray) else new_array(g), *wrapped)
         bars = bars if isinstance(bars, (tuple, list)) else (bars,)
-        return [as_array(b) if isinstance(g, NDArray) else plain(as_array(b)) for b in bars]
+        made = [as_array(b) for b in bars]
+        made = made if isinstance(g, NDArray) else [plain(b) for b in made]
+        return [*made, *[None] * (len(arrays) - self.differentiated)]
 
 
 def custom_gradient(function: Function, rule: Function) -> Function:
@@ -52,7 +58,10 @@ def custom_gradient(function: Function, rule: Function) -> Function:
         given = [as_array(a) for a in args]
         with autograd.pause(STATE.training):
             y = as_array(function(*given))
-        return _with_rule(y, given, _Stated(y, rule))
+        stated = _Stated(y, rule, len(given))
+        known = [x.node for x in given if x.node is not None]
+        more = [x for x in stated.arrays if (x.traced or x.node is not None) and x.node not in known]
+        return _with_rule(y, [*given, *more], stated)
 
     return called
 

@@ -190,6 +190,8 @@ def _dual(level: int, y: NDArray, y_dot: Any) -> NDArray:
         return y
     if not isinstance(y_dot, NDArray):
         y_dot = new_array(y_dot)
+    if isinstance(y_dot, Dual) and y_dot.level == level:  # by what a stated rule closes over: a constant here
+        y_dot = y_dot.primal
     if y_dot.shape != y.shape:
         y_dot = RECORDED.broadcast_to(y_dot, y.shape)
     if y_dot.dtype != y.dtype:

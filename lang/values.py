@@ -94,6 +94,7 @@ def _held(value: Any, seen: Seen) -> Any:
     from ndgrad.captures import captured
 
     if isinstance(value, NDArray):
+        seen[id(value)] = value, value
         return value
     return tuple([_held(part, seen) for part in value]) if value.__class__ is tuple else captured(value, seen)
 

@@ -214,3 +214,26 @@ def test_a_stated_gradient_of_a_batch_that_is_captured() -> None:
     batch = array([1.0, 3.0])
     np.testing.assert_allclose(ndgrad.vmap(lambda s: function(s)(array(2.0)))(batch).asnumpy(), [2, 6])
     np.testing.assert_allclose(ndgrad.vmap(lambda s: ndgrad.grad(function(s))(array(2.0)))(batch).asnumpy(), [1, 3])
+
+
+def test_a_stated_gradient_is_differentiated_by_what_its_rule_closes_over() -> None:
+    """The rule says that the derivative by t is st, with an s that is captured."""
+
+    def function(s: NDArray) -> Function:
+        return ndgrad.custom_gradient(lambda t: t * s, lambda g, t: g * s * t)
+
+    def slope_by_t(s: NDArray) -> NDArray:
+        made: NDArray = ndgrad.grad(function(s))(array(2.0))
+        return made
+
+    one, three = array(1.0), array(3.0)
+    assert ndgrad.grad(slope_by_t)(three).item() == 2
+    assert ndgrad.jvp(slope_by_t, [three], [one])[1].item() == 2
+    assert ndgrad.vmap(ndgrad.grad(slope_by_t))(array([3.0])).asnumpy() == [2]
+
+    def both(z: NDArray) -> NDArray:
+        return function(2 * z)(z)  # its derivative is said to be 2z², that by the captured 2z not counted
+
+    assert ndgrad.hessian(both)(three).item() == 12
+    assert ndgrad.grad(ndgrad.grad(both))(three).item() == 12
+    assert ndgrad.grad(lambda z: ndgrad.jvp(both, [z], [one])[1])(three).item() == 12

@@ -189,6 +189,10 @@ def test_what_cannot_be_differentiated_is_said(text: str, code: str, words: str)
         ("y = floor(x) * 2 + sign(x)", "`y` depends on `x` only through sign and floor: its gradient is zero"),
         ("y = w * 2\nz = x\noutput y", "`y` does not depend on `x`: its gradient is zero"),
         ("y = floor(x) * x", None),
+        (
+            "y = custom_gradient(lambda t: t * x, lambda g, t: g * x)(2)",
+            "`y` depends on `x` only through custom_gradient: its gradient is zero",
+        ),
         ("y = x ** 2", None),
     ],
 )
