@@ -27,25 +27,28 @@ def checked(job: Job, order: int, rtol: float) -> list[Check]:
     """Do the checks that the job and its options ask for; how far they are is shown on a terminal."""
     import gc
 
+    from ndgrad.lang.replay import quiet
+
     program = job.loaded()
     inputs, given = job.arguments()
     gc.enable()
     progress = Progress()
     try:
-        made = check(
-            program,
-            inputs,
-            given["grad"],
-            head=given["head"],
-            of=given["of"],
-            order=order,
-            rtol=rtol,
-            seed=job.more.seed,
-            train=job.more.train,
-            look=lambda doing: progress(f"checking: {doing}"),
-            bound_by=given["bound_by"],
-            **job.limits.arguments(),
-        )
+        with quiet():  # what is no number is told
+            made = check(
+                program,
+                inputs,
+                given["grad"],
+                head=given["head"],
+                of=given["of"],
+                order=order,
+                rtol=rtol,
+                seed=job.more.seed,
+                train=job.more.train,
+                look=lambda doing: progress(f"checking: {doing}"),
+                bound_by=given["bound_by"],
+                **job.limits.arguments(),
+            )
     finally:
         progress.close()
     return made
@@ -69,6 +72,8 @@ def lines_of(check: Check, program: str) -> list[str]:
     wrong = [c for c in check.entries if not c.agrees]
     if check.agrees:
         verdict = paint("the derivatives agree", "help")
+    elif untold(check):
+        verdict = paint("whether the derivatives agree cannot be told", "warning")
     else:
         said = f" in {len(wrong)} of {len(check.entries)} entries" if wrong else " along a random direction"
         verdict = paint(f"the derivatives differ{said}", "warning")
@@ -132,6 +137,9 @@ def _kink(kink: NearKink, program: str) -> str:
     round = f", round {kink.round}" if kink.round > 1 else ""
     away = "is met" if kink.distance == 0 else f"is {kink.distance:.3g} away"
     entries = f" in {kink.count:,} entries" if kink.count > 1 else ""
+    if kink.op == "selection":
+        changes = "changes there" if kink.distance == 0 else f"changes {kink.distance:.3g} away"
+        return f"{where}{round}: what `{kink.where}` selects {changes}{entries}; taken there: {kink.value}"
     return f"{where}{round}: {kink.where} of `{kink.op}` {away}{entries}; taken there: {kink.value}"
 
 
@@ -147,6 +155,8 @@ def reasons(check: Check) -> list[str]:
     """What may be the cause where derivatives differ."""
     wrong = [c for c in (*check.directions, *check.entries) if not c.agrees]
     said = []
+    if untold(check):
+        return ["close by, the program fails or has no number: its values may be too large for differences"]
     if any(abs(c.reverse - c.forward) > check.rtol * (abs(c.reverse) + abs(c.forward)) for c in wrong):
         said.append("reverse and forward mode differ from each other")
     if any(c.numeric != c.numeric for c in wrong):
@@ -163,8 +173,18 @@ def reasons(check: Check) -> list[str]:
     return said or ["nothing near explains it: a rule may be wrong, or the program jumps"]
 
 
+def untold(check: Check) -> bool:
+    """Whether the derivatives agree wherever there are numbers to hold them against, and these are not there."""
+    wrong = [c for c in (*check.directions, *check.entries) if not c.agrees]
+    return bool(wrong) and all(
+        c.numeric != c.numeric
+        and all(_close(c.reverse, x, check.rtol) for x in (c.forward, c.complex) if x is not None)
+        for c in wrong
+    )
+
+
 def _close(a: float, b: float, rtol: float) -> bool:
-    return abs(a - b) <= rtol * (abs(a) + abs(b))
+    return a == b or abs(a - b) <= rtol * (abs(a) + abs(b))
 
 
 def as_object(check: Check) -> dict[str, Any]:
@@ -176,7 +196,7 @@ def as_object(check: Check) -> dict[str, Any]:
         "order": check.order,
         "shape": list(check.shape),
         "rtol": check.rtol,
-        "agrees": check.agrees,
+        "agrees": None if untold(check) else check.agrees,
         "directions": [_compared(c) for c in check.directions],
         "entries": [_compared(c) for c in check.entries],
         "sampled": check.sampled,

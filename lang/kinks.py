@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,15 @@ from ndgrad.lang.kept import Kept, Rounds
 from ndgrad.ndarray import NDArray, plain
 from ndgrad.primitive import Kink
 from ndgrad.sweep import nodes_below
-from ndgrad.tape import Node
+from ndgrad.tape import Node, Origin
 
 
 class NearKink(Frozen):
     """A kink, or the border between two branches, close to a run.
 
-    op        the operation; "if" or "while" for a condition
+    op        the operation; "if" or "while" for a condition, "selection" for one that chooses entries
     span      where it is written, round the how-maniest time it ran there
-    where     the condition, as the operation states it or the program
+    where     the condition, as the operation states it or the program; of a selection, all of it
     distance  how much an operand would have to change to be there; 0 where it is there
     count     how many entries are as near
     value     the derivative that is taken there
@@ -50,18 +51,26 @@ class Measured:
         self.value = value
 
     def __array_ufunc__(self, ufunc: Any, method: str, *given: Any, **named: Any) -> Any:
-        plainly = [x.value if isinstance(x, Measured) else x for x in given]
+        joins = ufunc.__name__.startswith(("logical", "bitwise"))
+        plainly = [_away(x) if joins else x.value if isinstance(x, Measured) else x for x in given]
         rule = _DISTANCES.get(ufunc.__name__, ufunc)
         return Measured(rule(*plainly, **named)) if method == "__call__" else NotImplemented
 
     def round(self, decimals: int = 0, out: None = None) -> Any:
         return np.round(self.value, decimals)
 
-    def __and__(self, other: Measured) -> Measured:
-        return Measured(np.maximum(self.value, other.value))
+    def __and__(self, other: Any) -> Measured:
+        return Measured(np.maximum(self.value, _away(other)))
 
-    def __or__(self, other: Measured) -> Measured:
-        return Measured(np.minimum(self.value, other.value))
+    def __or__(self, other: Any) -> Measured:
+        return Measured(np.minimum(self.value, _away(other)))
+
+    __rand__, __ror__ = __and__, __or__
+
+
+def _away(condition: Any) -> Any:
+    """The distance that a condition gives: none where it holds for good, any where it does not."""
+    return condition.value if isinstance(condition, Measured) else np.where(condition, 0.0, np.inf)
 
 
 def _apart(a: Any, b: Any) -> Any:
@@ -99,10 +108,14 @@ def distance(node: Node, kink: Kink) -> Any:
         return None
     have = {"y": node.value, **dict(zip(node.op.operands, node.operands, strict=False)), **node.params}
     code = kink.touches.__code__
-    given = [have[name] for name in code.co_varnames[: code.co_argcount]]
+    names = code.co_varnames[: code.co_argcount]
+    given = [have[name] for name in names]
+    # What is not recorded stays where it is: a kink that is about it alone comes no nearer.
+    still = {name for name, p in zip(node.op.operands, node.parents, strict=False) if p is None}
     with np.errstate(all="ignore"):
         try:
-            made = kink.touches(*(Measured(x) if isinstance(x, _NUMBERS) else x for x in given))
+            moving = (isinstance(x, _NUMBERS) and name not in still for name, x in zip(names, given, strict=True))
+            made = kink.touches(*(Measured(x) if moves else x for x, moves in zip(given, moving, strict=True)))
             if isinstance(made, Measured):
                 return np.asarray(made.value, dtype=np.float64)
         except (TypeError, AttributeError):  # the condition is not made of comparisons
@@ -131,10 +144,12 @@ def near_kinks(kept: Kept, reach: Callable[[Node], Any]) -> list[NearKink]:
     if kept.output.node is None:
         return found
     rounds = Rounds()
+    selections = _Selections(kept)
     for node in reversed(nodes_below([kept.output.node])):
         if node.op is None:
             continue
         number = rounds.next(node)
+        found += selections.near(node, number)
         for kink in node.op.kinks:
             away = distance(node, kink) if concerns(node, kink) else None
             if away is None:
@@ -167,4 +182,53 @@ def _of_conditions(kept: Kept) -> Iterator[NearKink]:
             yield NearKink(step.kind, step.span, number, where, away, 1, "that of the branch taken")
 
 
+class _Selections:
+    """The conditions that choose entries, in an index or in `where`, that were nearly decided otherwise."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.origins = kept.state.origins
+        wanted = (kept.variables[name].node for name in kept.result.grads)
+        self.moving = {node.id for node in wanted if node is not None}
+
+    def near(self, node: Node, number: int) -> Iterator[NearKink]:
+        """Those of one operation, the how-maniest time it ran."""
+        assert node.op is not None
+        for value in (*node.operands, *_within(node.statics)):
+            if not isinstance(value, (np.ndarray, np.generic)) or value.dtype != bool:
+                continue
+            with np.errstate(all="ignore"):
+                away = self.away(value)
+            least = float(np.min(away, initial=np.inf))
+            if least < np.inf:
+                where = node.op.name if node.span is None else condensed(node.span.text)
+                count = int(np.count_nonzero(away <= 2 * least))
+                yield NearKink("selection", node.span, number, where, least, count, "that of the entries chosen")
+
+    def away(self, value: Any) -> Any:
+        """How far a condition is from its other side, entry by entry; infinite where that is not near."""
+        origin = self.origins.get(id(value))
+        if origin is None:
+            return np.array(np.inf)
+        if origin.op.name not in _COMPARISONS:
+            return reduce(np.minimum, map(self.away, origin.operands), np.array(np.inf))
+        a, b = (np.asarray(x, dtype=np.float64) for x in origin.operands)
+        away = np.where(_apart(a, b) <= NARROW * (np.abs(a) + np.abs(b)), _apart(a, b), np.inf)
+        return away if np.any(away < np.inf) and self.moves(origin) else np.array(np.inf)
+
+    def moves(self, origin: Origin) -> bool:
+        """Whether what is compared depends on an input that is differentiated by."""
+        below = nodes_below([p for p in origin.parents if p is not None])
+        return any(node.id in self.moving for node in below)
+
+
+def _within(statics: Any) -> Iterator[Any]:
+    """What the parameters of an operation are made of."""
+    for value in statics:
+        if isinstance(value, tuple):
+            yield from _within(value)
+        else:
+            yield value
+
+
 NARROW = 1e-3  # relative, of conditions
+_COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})

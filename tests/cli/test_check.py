@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ndgrad.cli.checking import reasons
+from ndgrad.cli.checking import lines_of, reasons
+from ndgrad.cli.main import status
 from ndgrad.lang import checking, compile, load
 from ndgrad.lang.checking import Check, check
 
@@ -61,6 +62,51 @@ def test_a_wrong_gradient_is_caught(ndgrad: Run, tmp_path: Path) -> None:
     (tmp_path / "f.nd").write_text(WRONG)
     ran = ndgrad("check", "f.nd", "--grad", "x", cwd=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (3, SHOWN, "")
+
+
+def test_where_there_is_no_number_it_cannot_be_told(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.nd").write_text("input x = [1e200, 2]\nz = sum(x ** 2)\n")
+    assert status(["check", "f.nd", "--grad", "x"]) == 3
+    said, err = capfd.readouterr()
+    assert err == ""
+    assert said.splitlines()[0] == "dz/dx  2: whether the derivatives agree cannot be told"
+    assert "kink" not in said
+    assert status(["check", "f.nd", "--grad", "x", "--format", "json"]) == 3
+    (found,) = json.loads(capfd.readouterr().out)["checks"]
+    assert found["agrees"] is None
+    assert found["reasons"] == [
+        "close by, the program fails or has no number: its values may be too large for differences"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sum(x[x > 1])", "x[x > 1]"),
+        ("sum(where((x > 1) * (x < 3), x ** 2, 3 * x))", "where((x > 1) * (x < 3), x ** 2, 3 * x)"),
+        ("m = 2 * x > 2\ny = x * 3\ny[m] = 0\nz = sum(y)", "y[m]"),
+    ],
+)
+def test_a_selection_that_changes_there_is_told(text: str, said: str) -> None:
+    made = one(f"input x = [1.0, 2]\n{text}")
+    assert not made.agrees
+    (kink,) = made.kinks
+    assert (kink.op, kink.where, kink.distance, kink.count) == ("selection", said, 0, 1)
+    assert f"what `{said}` selects changes there; taken there" in " ".join(" ".join(lines_of(made, "")).split())
+
+
+def test_a_selection_by_what_does_not_move_is_no_kink() -> None:
+    made = one("input x = [1.0, 2]\ninput l = [0.5, 1]\nz = sum(where(l > 0.5, x ** 2, 3 * x)) + sum(x[x > 1.2])")
+    assert made.agrees
+    assert made.kinks == ()
+
+
+def test_a_kink_of_what_does_not_move_comes_no_nearer() -> None:
+    for power in ("x ** 2", "x ** 1e-9"):
+        assert one(f"input x = [1e3, 1e-4]\nz = sum({power})").kinks == ()
 
 
 def test_json(ndgrad: Run, tmp_path: Path) -> None:
