@@ -1,7 +1,8 @@
 """Tables of numbers as text: CSV with or without a header, columns of plain numbers.
 
 The delimiter is the first of tab, `;`, `|`, `,` that divides the first lines alike, else white space. A header
-is a first line with a cell that is no number. Lines that start with # are remarks.
+is a first line without a number; where a column is asked for by its name, it may have numbers among its names (years).
+Lines that start with # are remarks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ndgrad.errors import Source, Span
 
 DELIMITERS = "\t;|,"
 LOOKED_AT = 10  # lines, for the delimiter
+_MEANT = re.compile(r"[-+−–]?[\d.,_' ]*\d[\d.,_' eE+−-]*%?")  # what somebody means as a number
 EXACT = 1 << 53  # below it float64 holds every integer
 
 
@@ -33,7 +35,7 @@ def read(data: bytes, name: str, part: str | None = None) -> Any:
     """
     source = decoded(data, name)
     lines, delimiter, first = _begun(source, name)
-    header = [] if all(map(_is_number, first)) else first
+    header = _heading(source, lines[0], delimiter, first, part)
     body = lines[1:] if header else lines
     if not body:
         raise problems.nothing_there(name)
@@ -46,9 +48,10 @@ def read(data: bytes, name: str, part: str | None = None) -> Any:
 
 
 def header(data: bytes, name: str) -> list[str]:
-    """The headings of a table, none where its first line holds numbers alone. E603, E616, E619."""
-    _, _, first = _begun(decoded(data, name), name)
-    return [] if all(map(_is_number, first)) else first
+    """The headings of a table, none where its first line holds numbers alone. E603, E615, E616, E619."""
+    source = decoded(data, name)
+    lines, delimiter, first = _begun(source, name)
+    return _heading(source, lines[0], delimiter, first, None)
 
 
 def _begun(source: Source, name: str) -> tuple[list[str], str | None, list[str]]:
@@ -62,6 +65,20 @@ def _begun(source: Source, name: str) -> tuple[list[str], str | None, list[str]]
     except csv.Error as error:
         at, line = _places(source.text, lines[:1])[0]
         raise problems.broken_row(Span(source, at, at + len(line)), str(error)) from None
+
+
+def _heading(source: Source, line: str, delimiter: str | None, first: list[str], part: str | None) -> list[str]:
+    """The names of the columns, if the first line has such. E615 for numbers in it that are misspelt or missing beside
+    others, which must not be taken for names."""
+    numbers = [_is_number(cell) or _MEANT.fullmatch(cell.strip()) is not None for cell in first]
+    if all(map(_is_number, first)):
+        return []
+    if not any(numbers) or part in first:
+        return first
+    column = next(i for i, cell in enumerate(first) if not _is_number(cell))
+    at, _ = _places(source.text, [line])[0]
+    start = at + _cell_start(line, delimiter, column)
+    raise problems.not_a_number(Span(source, start, start + len(first[column])), str(column))
 
 
 def _shaped(table: np.ndarray[Any, Any], chosen: int | None, header: list[str]) -> np.ndarray[Any, Any]:

@@ -144,6 +144,8 @@ def test_broken_npy_data_is_refused_by_name(data: bytes, expected: str) -> None:
         ("\ufeffy,x\n1,2\n", "y", [1]),
         ("# a remark\n1 2\n\n3 4\n", None, [[1, 2], [3, 4]]),
         ("name,x\nfirst,2\nsecond,4\n", "x", [2, 4]),
+        ("name,2024\nfirst,2\nsecond,4\n", "2024", [2, 4]),
+        ("1st,x 2\n3,4\n", None, [[3, 4]]),
         ("1\n2\n3\n", None, [1, 2, 3]),
         ("1 2 3\n", None, [1, 2, 3]),
         ("x\n1\n2\n", None, [1, 2]),
@@ -163,6 +165,14 @@ def test_a_table_gives_its_numbers(text: str, part: str | None, expected: Any) -
          "this is no number, in column `x`"),
         ("y,x\n1,2\n3,\n", None, "E615 the table holds something that is no number at ``: "
          "a cell of column `x` is empty"),
+        ("1,,3\n4,5,6\n", None, "E615 the table holds something that is no number at ``: "
+         "a cell of column 1 is empty"),
+        ("NA,2\n3,4\n", None, "E615 the table holds something that is no number at `NA`: "
+         "this is no number, in column 0"),
+        ("1_000\n2\n", None, "E615 the table holds something that is no number at `1_000`: "
+         "this is no number, in column 0"),
+        ("−1,−2\n3,4\n", None, "E615 the table holds something that is no number at `−1`: "
+         "this is no number, in column 0"),
         ("y,x\n1,2\n3,4,5\n", None, "E616 the rows of the table differ in length at `3,4,5`: "
          "3 cells, the rows before have 2"),
         ("y,x\n1,2\n", "z", "E617 t.csv has no column `z`"),
