@@ -123,6 +123,8 @@ def _scaled(c: Any, scalars: Any, factors: tuple[Expression, ...]) -> tuple[str,
 
 def _quotient(above: list[str], scalars: Any, factors: tuple[Expression, ...], below: Any = ()) -> tuple[str, int]:
     above, below = list(above), list(below)
+    if len(factors) == 1 and isinstance(factors[0], Hadamard):  # 3·z/x, not 3·z·1/x
+        scalars, factors = (*scalars, *factors[0].factors), ()
     alone = len(above) + len(scalars) + len(factors) + len(below) == 1
     for base, power in scalars:
         (above if power > 0 else below).append(_powered(base, abs(power), ATOM if power < 0 else PRODUCT + 1))

@@ -350,7 +350,7 @@ def _of_vectors(term: Term, shape: tuple[int, ...]) -> Term | None:
     value = np.reshape(term.value, shape)
     if left.ndim + right.ndim == a.ndim + b.ndim or shape != (left.shape[:-1] + right.shape[1:]):
         return None
-    return Term(value, op=REGISTRY["dot" if left.ndim == right.ndim == 1 else "matmul"], args=(left, right))
+    return Term(value, op=lookup("dot" if left.ndim == right.ndim == 1 else "matmul"), args=(left, right))
 
 
 def _row_of(term: Term) -> Term | None:
@@ -451,11 +451,22 @@ def written_shape(term: Term) -> tuple[int, ...]:
         return natural
 
 
+def _first(term: Term, axis: int) -> Term:
+    """The first row (axis 0) or column (axis 1) of a term in which all are equal, as it is written."""
+    value = np.take(np.asarray(term.value), [0], axis)
+    natural = term.natural if term.natural is not None and np.shape(term.natural) == written_shape(term) else None
+    return Term(value, term.name, term.op, term.args, term.statics, natural=natural)
+
+
 def in_full(term: Term) -> Term:
     """The term in the shape of its value, where it is written in a smaller one; a number stands for every entry."""
     said = written_shape(term)
     if said in ((), term.shape):
         return term
+    if term.ndim == 2 and said in (term.shape[1:], (1, *term.shape[1:])):
+        return Term(term.value, op=lookup("matmul"), args=(_number(1, np.ones((term.shape[0], 1))), _first(term, 0)))
+    if term.ndim == 2 and said == (term.shape[0], 1):
+        return Term(term.value, op=lookup("matmul"), args=(_first(term, 1), _number(1, np.ones((1, term.shape[1])))))
     return Term(term.value, op=REGISTRY["broadcast_to"], args=(term,), statics=(term.shape,))
 
 
@@ -526,7 +537,7 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
     if name == "sum" and _is(terms[0], "index") and _is_diagonal(terms[0]):
         return _trace(terms[0].args[0], value)
     if name == "exp" and _is(terms[0], "log_softmax"):
-        return Term(value, op=REGISTRY["softmax"], args=terms[0].args, statics=terms[0].statics)
+        return Term(value, op=lookup("softmax"), args=terms[0].args, statics=terms[0].statics)
     if name == "logical_not":
         return _denied(terms[0], value)
     if name == "indicator" and _is_literal(terms[0]):
@@ -1045,7 +1056,8 @@ def text_of(term: Term) -> tuple[str, int]:
     if op.name == "einsum_of":
         return _einsum(term), ATOM
     if op.variadic:
-        operands[op.operands[0]] = "[" + ", ".join(text_of(t)[0] for t in term.args) + "]"
+        inside = ", ".join(map(_as_array, term.args))
+        operands[op.operands[0]] = inside if op.name == "custom_call" else f"[{inside}]"
     else:
         for i, (name, arg) in enumerate(zip(op.operands, term.args, strict=True)):
             # the right operand of - / @ and the base of a power need brackets at equal strength
@@ -1055,6 +1067,14 @@ def text_of(term: Term) -> tuple[str, int]:
             raised = f"{{{name}}}⁻¹" in written
             if op.name == "matmul" and i == 1 and arg.ndim < 2 and _is(arg, "transpose"):
                 arg = arg.args[0]  # behind a vector it would be taken for a row
+            if (
+                op.name == "matmul"
+                and i == 1
+                and _is(arg, "matmul")
+                and all(t.ndim == 2 for t in (*term.args, *arg.args))
+            ):
+                operands[name] = text_of(arg)[0]  # A @ B @ C, in whichever order
+                continue
             if op.name == "matmul" and (spread := _spread_operand(arg)):
                 operands[name] = spread
                 continue
@@ -1093,8 +1113,17 @@ def _einsum(term: Term) -> str:
     given = [(part, t) for part, t in zip(left.split(","), term.args, strict=True) if part or t.number != 1]
     if not given:
         given = list(zip(left.split(","), term.args, strict=True))
-    said = [f"ones({_shown_static(t.shape)})" if t.number == 1 and t.ndim else text_of(in_full(t))[0] for _, t in given]
-    return f'einsum("{",".join(part for part, _ in given)}{arrow}{right}", {", ".join(said)})'
+    inside = ", ".join(_as_array(t) for _, t in given)
+    return f'einsum("{",".join(part for part, _ in given)}{arrow}{right}", {inside})'
+
+
+def _as_array(term: Term) -> str:
+    """An array beside others, where a number would not stand for its entries: ones((2, 3))."""
+    if term.number is None or not term.ndim:
+        return text_of(in_full(term))[0]
+    shape = _shown_static(term.shape)
+    scale = "" if term.number == 1 else f"{text_of(term)[0]}·"
+    return f"zeros({shape})" if term.number == 0 else f"{scale}ones({shape})"
 
 
 def _squared(term: Term) -> str:

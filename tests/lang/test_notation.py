@@ -26,21 +26,30 @@ _spec.loader.exec_module(_explained)
 
 
 class Typed(_explained.Typed):  # type: ignore[misc]
-    """Values of formulas; products are associative, and ones may only meet their size from the right."""
+    """Values of formulas, in which ones take the size that they meet, from the left or from the right."""
 
     def operation(self, sign: str, left: Tree, right: Tree) -> Any:
-        try:
+        if sign != "@":
             return super().operation(sign, left, right)
-        except ValueError:
-            if sign != "@":
-                raise
-        made, scale = self.sized(right), 1.0
+        chain: list[Any] = [self.sized(right)]
         while left.kind == "operation" and left.parts[0] == "@":
-            made = self.times(self.sized(left.parts[2]), made)
+            chain.insert(0, self.sized(left.parts[2]))
             left = left.parts[1]  # type: ignore[assignment]
+        scale = 1.0
         while left.kind == "operation" and left.parts[0] == "·" and np.ndim(self.value(left.parts[1])) == 0:
             scale, left = scale * self.value(left.parts[1]), left.parts[2]  # type: ignore[assignment]
-        return scale * self.times(self.sized(left), made)
+        return scale * self.multiplied([self.sized(left), *chain])
+
+    def multiplied(self, chain: list[Any]) -> Any:
+        signs = [part if isinstance(part, str) else "" for part in chain]
+        for i in range(len(chain) - 1):
+            if signs[i + 1] == "row":
+                return self.times(self.multiplied(chain[: i + 1]), self.multiplied(chain[i + 1 :]))
+        order = chain[::-1] if signs[0] else chain
+        made = order[0]
+        for part in order[1:]:
+            made = self.times(part, made) if signs[0] else self.times(made, part)
+        return made
 
 
 INPUTS = {
@@ -139,6 +148,17 @@ def test_a_condition_is_transposed_behind_its_bracket() -> None:
     assert form.startswith("1/3·[X @ W + u - 9 > 0]ᵀ·(softmax(relu(X @ W + 1 @ uᵀ - 9)) - onehot)ᵀ @ 1   (")
 
 
+def test_a_row_or_column_that_is_spread_is_multiplied_by_ones() -> None:
+    rows, columns = (explained(f"m = mean(X, axis={axis}); z = sum(m ** 2)", "X") for axis in (0, 1))
+    assert [d.backward[1].local for d in (rows, columns)] == ["1 @ (∂z/∂m/3)ᵀ", "∂z/∂m/2 @ 1ᵀ"]
+    check(rows)
+    check(columns)
+
+
+def test_quotients_are_written_as_one_in_forms() -> None:
+    assert explained("z = prod(x)", "x").forms == ("z/x", "prod(x)/x")
+
+
 def test_a_mask_without_a_name_is_no_bracket_of_a_condition() -> None:
     assert explained("z = sum(tril(T))", "T").backward[0].local == "[[1, 0], [1, 1]]"
 
@@ -157,6 +177,7 @@ SIMPLER: list[tuple[str, str, str]] = [
     ("z = sum(log(1 + x ** 2) ** 2)", "x", "4·log(1 + x²)·x/(1 + x²)"),
     ("z = sum(log(x) / x)", "x", "1/x² - log(x)/x²"),
     ("z = sum(1 / (x + 1e-5))", "x", "-1/(x + 1e-05)²"),
+    ("z = sum(T @ T @ T)", "T", "(T @ T)ᵀ @ 1 @ 1ᵀ + 1 @ 1ᵀ @ Tᵀ @ Tᵀ + Tᵀ @ 1 @ 1ᵀ @ Tᵀ"),
     ("z = log(-det(T))", "T", "T⁻ᵀ"),
     ("z = (x + 1 + 1 + 1) ** 2", "x", "2·(x + 3)"),
     ("z = s / 1 * (t ** 3 - t)", "t", "3·s·t² - s"),
@@ -190,6 +211,10 @@ def test_steps_are_as_short_as_a_person_writes_them(program: str, by: str, step:
         ('z = sum(einsum("ij,j->i", T, x))', "x", 'sum(einsum("ij,j->i", T, x))', 'einsum("i,ij->j", ones(2), T)'),
         ('z = einsum("i,ij,j->", x, T, y)', "T", 'einsum("i,ij,j->", x, T, y)', 'einsum("i,j->ij", x, y)'),
         ("P = pinv(X); z = sum(P)", "X", "X⁺", ""),
+        ("v = sum(T, axis=1); z = sum(v ** 2)", "T", "sum(T, axis=1)", ""),
+        ("z = fixed_point(lambda t: cos(s * t / 3), 1.0)", "s", "fixed_point(s)", ""),
+        ("z = sum(concatenate([T, 0 * T + 1]))", "T", "sum(concatenate([T, 0·T + 1]))", ""),
+        ("z = sum(concatenate([T, ones((1, 2))]))", "T", "sum(concatenate([T, ones((1, 2))]))", ""),
     ],
 )
 def test_operations_are_written_as_the_language_has_them(program: str, by: str, expression: str, step: str) -> None:
