@@ -105,8 +105,9 @@ def with_header(text: str) -> bytes:
     [
         (npy_bytes(np.arange(4.0))[:-3], "E614 x.npy is not a whole .npy file: "
          "it is cut off (29 bytes of numbers, the header says 32)"),
-        (npy_bytes(np.arange(2.0)) * 2, "E614 x.npy is not a whole .npy file: "
-         "more bytes follow the array (160 bytes of numbers, the header says 16)"),
+        (npy_bytes(np.arange(2.0)) * 2, "E614 x.npy holds several .npy arrays, one after the other"),
+        (npy_bytes(np.arange(2.0)) + b"12345678", "E614 x.npy is not a whole .npy file: "
+         "more bytes follow the array (24 bytes of numbers, the header says 16)"),
         (b"\x93NUM", "E614 x.npy is not a whole .npy file: its header is damaged"),
         (b"\x93NUMPY\x09\x00aa", "E614 x.npy is not a whole .npy file: its version is 9.0"),
         (HUGE, "E614 x.npy is not a whole .npy file: its header claims 2,147,483,647 bytes"),
