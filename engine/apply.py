@@ -334,8 +334,10 @@ def _double(op: Primitive) -> Callable[..., Any]:
 
 def refuse_written(op: Primitive, data: tuple[Any, ...], parents: tuple[Node | None, ...]) -> None:
     """E405 for a tracked operand whose values are no longer those that were recorded."""
-    for x, node in zip(data, parents, strict=True):
-        late = None if node is None else later_write(x, node)
+    for x, node in zip(data, parents):  # noqa: B905  as long as each other; this is done for every operation
+        if node is None or (x.__class__ is np.ndarray and x.base is None and id(x) not in written):
+            continue
+        late = later_write(x, node)
         if late is not None:
             raise problems.written_since(op.name, late.place)
 
