@@ -44,7 +44,9 @@ ENTRIES = (
         "E405",
         "a value was overwritten that the derivative needs",
         "The derivative of an operation is computed from its operands, later than the operation. One of them was "
-        "overwritten in between through its buffer, so the gradient would be wrong. Write to a copy.",
+        "overwritten in between through its buffer, so the gradient would be wrong. Write to a copy. A function given "
+        "to `checkpoint`, `fixed_point` or `custom_gradient` is run again for the derivative: what it reads from "
+        "Python objects must be what it was, so pass that as an argument.",
         ">>> from ndgrad import nd, autograd\n>>> x = nd.array([1.0, 2.0])\n>>> x.attach_grad()\n"
         ">>> with autograd.record():\n>>>     y = x * x\n>>> x[:] = 0\n>>> y.backward()\n",
         ">>> from ndgrad import nd, autograd\n>>> x = nd.array([1.0, 2.0])\n>>> x.attach_grad()\n"
