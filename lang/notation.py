@@ -239,6 +239,7 @@ _OPPOSITE = {"add": "-", "subtract": "+"}
 _OPPOSITES = {"greater": "less_equal", "less": "greater_equal", "equal": "not_equal"}
 _OPPOSITES |= {opposite: name for name, opposite in _OPPOSITES.items()}
 _REARRANGING = frozenset({"transpose", "index", "reshape", "sum"})  # what is done at once to an array without a name
+_CALLED = {"convolve_full": "convolve"}  # operations of rules, by the names that the language has for them
 _AS_WRITTEN = frozenset({"matmul", "reshape", "broadcast_to"})  # these say themselves what shapes they are written for
 _UNWRITTEN = frozenset({"broadcast_to", "positive", "astype", "float"})
 
@@ -1031,6 +1032,8 @@ def text_of(term: Term) -> tuple[str, int]:
             return f"one_hot({named_constant(labels)}, {term.shape[1]})", ATOM
     if op.name == "output":  # of an operation with several results
         return f"{parenthesised(term.args[0], ATOM)}[{term.statics[0]}]", ATOM
+    if op.name == "passes" and (between := _between(term)):
+        return between
     if op.name == "exp2":
         return f"2^{parenthesised(term.args[0], ATOM)}", 80
     if op.name == "cosquare":
@@ -1081,6 +1084,9 @@ def text_of(term: Term) -> tuple[str, int]:
             if op.name == "matmul" and i == 0 and term.args[1].shape[:-1] == (1,):
                 arg = _as_vector(arg) or arg  # a vector before a row is a column
             elif not (op.elementwise or isinstance(arg.value, tuple)) and op.name not in _AS_WRITTEN:
+                if written == usual and arg.number is not None:
+                    operands[name] = _as_array(arg)
+                    continue
                 arg = in_full(arg)
             operands[name] = text_of(arg)[0] if enclosed else parenthesised(arg, ATOM if raised else binds + strict)
             if op.name in ("multiply", "divide") and i == 0 and term.args[1].ndim and _ends_in_product(arg):
@@ -1093,7 +1099,7 @@ def text_of(term: Term) -> tuple[str, int]:
             for p, given in zip(op.signature[op.arity :], term.statics, strict=False)
             if given is not p.default and given != p.default and not (p.name == "axis" and _is_of_vector(term))
         ]
-        return f"{op.name}({', '.join([*operands.values(), *extra])})", ATOM
+        return f"{_CALLED.get(op.name, op.name)}({', '.join([*operands.values(), *extra])})", ATOM
     if op.name == "negative":
         inside = parenthesised(term.args[0], 60)
         return (f"-({inside})" if inside.startswith("-") else f"-{inside}"), 60
@@ -1124,6 +1130,19 @@ def _as_array(term: Term) -> str:
     shape = _shown_static(term.shape)
     scale = "" if term.number == 1 else f"{text_of(term)[0]}·"
     return f"zeros({shape})" if term.number == 0 else f"{scale}ones({shape})"
+
+
+def _between(term: Term) -> tuple[str, int] | None:
+    """[x >= a]·[x <= b] for the derivative of clip; None by a convention that has 1/2 at the bounds."""
+    x, low, high = term.args[0], *term.statics
+    inside = np.logical_and(low is None or x.value >= low, high is None or x.value <= high)
+    if not np.array_equal(
+        np.broadcast_to(inside, np.shape(x.value)), x.value * 0 + REGISTRY["passes"].value(PLAIN, x.value, low, high)
+    ):
+        return None
+    said = parenthesised(x, SUM)
+    bounds = [f"[{said} {sign} {_shown_static(v)}]" for sign, v in ((">=", low), ("<=", high)) if v is not None]
+    return "·".join(bounds), ATOM if len(bounds) == 1 else PRODUCT
 
 
 def _squared(term: Term) -> str:

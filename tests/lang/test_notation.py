@@ -178,6 +178,8 @@ SIMPLER: list[tuple[str, str, str]] = [
     ("z = sum(log(x) / x)", "x", "1/x² - log(x)/x²"),
     ("z = sum(1 / (x + 1e-5))", "x", "-1/(x + 1e-05)²"),
     ("z = sum(T @ T @ T)", "T", "(T @ T)ᵀ @ 1 @ 1ᵀ + 1 @ 1ᵀ @ Tᵀ @ Tᵀ + Tᵀ @ 1 @ 1ᵀ @ Tᵀ"),
+    ("z = sum(clip(x, 0, 1))", "x", "[x >= 0]·[x <= 1]"),
+    ("z = sum(clip(2 * x, 0, None))", "x", "2·[2·x >= 0]"),
     ("z = log(-det(T))", "T", "T⁻ᵀ"),
     ("z = (x + 1 + 1 + 1) ** 2", "x", "2·(x + 3)"),
     ("z = s / 1 * (t ** 3 - t)", "t", "3·s·t² - s"),
@@ -195,7 +197,7 @@ def test_steps_are_as_short_as_a_person_writes_them(program: str, by: str, step:
     local = d.backward[0].local
     assert local == step or (not step and "@" not in local)
     for formula, wanted, arriving in formulas(d):
-        if any(sign in formula for sign in ("tied", "where(", " at [", ":")):
+        if any(sign in formula for sign in ("tied", "where(", " at [", ":", ">=")):
             continue
         names = {name: np.asarray(value, dtype=float) for name, value in INPUTS.items()}
         names |= {made.name: np.asarray(made.value) for made in d.forward}
@@ -210,6 +212,7 @@ def test_steps_are_as_short_as_a_person_writes_them(program: str, by: str, step:
         ("sign, l = slogdet(T); z = l ** 2", "T", "slogdet(T)[1]", ""),
         ('z = sum(einsum("ij,j->i", T, x))', "x", 'sum(einsum("ij,j->i", T, x))', 'einsum("i,ij->j", ones(2), T)'),
         ('z = einsum("i,ij,j->", x, T, y)', "T", 'einsum("i,ij,j->", x, T, y)', 'einsum("i,j->ij", x, y)'),
+        ("z = sum(convolve(x, y))", "x", "sum(convolve(x, y))", "convolve(ones(3), flip(y))[1:3]"),
         ("P = pinv(X); z = sum(P)", "X", "X⁺", ""),
         ("v = sum(T, axis=1); z = sum(v ** 2)", "T", "sum(T, axis=1)", ""),
         ("z = fixed_point(lambda t: cos(s * t / 3), 1.0)", "s", "fixed_point(s)", ""),
