@@ -69,7 +69,7 @@ def lines_of(found: Why, program: str, precision: int | None = None) -> list[str
         lines += ["", *_reason(reason, program, precision, paint)]
     if found.verdict == "finite":
         lines += ["", *_path(found, program, precision, paint)]
-        if found.growth and not LARGE < found.share < 1 / LARGE:
+        if found.growth and (not LARGE < found.share < 1 / LARGE or not (found.path or _is_whole(found))):
             lines += ["", *_growth(found, program, precision, paint)]
     return lines
 
@@ -108,20 +108,16 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list[str]:
-    title, ones = "the factors, from the output back", "every factor on the way back from the output is 1"
-    if abs(found.share - 1) > 5e-3:
-        part = f"{100 * found.share:.3g} % of it" if 0 < found.share < 1 else "against which others go"
-        title = f"the way that gives most at every step, {part}"
-        ones = f"{title}: every factor is 1"
+    title = _titled(_way(found, precision), paint)
     if not found.path:
-        return [f"  {ones}"]
+        return title
     steps = sorted(found.path, key=lambda s: -abs(_size(s.factor)))[:MOST_STEPS]
     shown = [step for step in found.path if step in steps]
     rows = [(place_of(s.span, 1, program), s.expression, f"×{entry(s.factor, precision or 4)}") for s in shown]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     width = min(columns(), 100)
     room = min(widths[1], max(12, width - widths[0] - widths[2] - 24))
-    lines = [f"  {paint(title, 'title')}"]
+    lines = title
     for step, (where, said, factor) in zip(shown, rows, strict=True):
         text = said if len(said) <= room else f"{said[: room - 1]}…"
         cells = paint(where.ljust(widths[0]), "faint"), text.ljust(room), factor.rjust(widths[2])
@@ -134,9 +130,34 @@ def _path(found: Why, program: str, precision: int | None, paint: Paint) -> list
     return lines
 
 
+def _titled(text: str, paint: Paint) -> list[str]:
+    """A title in lines."""
+    return [f"  {paint(part, 'title')}" for part in textwrap.wrap(text, max(min(columns(), 100) - 2, 20))]
+
+
+def _way(found: Why, precision: int | None) -> str:
+    """What the factors are those of, and what else there is."""
+    if _is_whole(found):
+        ones = "every factor on the way back from the output is 1"
+        return "the factors, from the output back" if found.path else ones
+    numbers = found.share * found.value, (1 - found.share) * found.value
+    gives, others = (entry(number, precision or 4) for number in numbers)
+    way = "the way that gives most at every step"
+    part = f"{100 * found.share:.3g} % of it"
+    if found.path:
+        return f"{way}, {part}" if 0 < found.share < 1 else f"{way} gives {gives}, all others together {others}"
+    beside = f"{part}, and the other ways the rest" if 0 < found.share < 1 else f"all others together {others}"
+    return f"{way} gives {gives}, with a factor of 1 in every operation; {beside}"
+
+
+def _is_whole(found: Why) -> bool:
+    """Whether the way with the factors gives all of the gradient, but for what nobody sees."""
+    return abs(found.share - 1) <= 5e-3
+
+
 def _growth(found: Why, program: str, precision: int | None, paint: Paint) -> list[str]:
     at = f"[{', '.join(map(str, found.at))}]" if found.at else ""
-    lines = [f"  {paint(f'the derivatives of the variables by {found.wrt}{at}, in their largest entries', 'title')}"]
+    lines = _titled(f"the derivatives of the variables by {found.wrt}{at}, in their largest entries", paint)
     shown = found.growth[-MOST_STEPS:]
     places = [place_of(one.span, 1, program) for one in shown]
     margin, name = max(map(len, places)), max(len(one.name) for one in shown)

@@ -61,13 +61,15 @@ class Edge(Frozen):
 class Graph(Frozen):
     """The values in the order in which they were computed, and what they were made of.
 
-    of    the name of the output, and main the key of its vertex, None where it depends on no input
+    of      the name of the output, and main the key of its vertex, None where it depends on no input
+    headed  whether adjoints are those of ⟨head, of⟩, with a head other than ones
     """
 
     of: str
     main: int | None
     vertices: tuple[Vertex, ...]
     edges: tuple[Edge, ...]
+    headed: bool = False
 
     def operands(self, key: int) -> list[Edge]:
         """The edges into a vertex, in the order of the operands."""
@@ -257,12 +259,15 @@ def _drawn(
     if record.output.node is None:  # what is differentiated comes from nothing that is recorded
         value = np.asarray(plain(record.output))
         vertices.append(Vertex(0, (of,), "output", "", of, value, None, None, reaches=True))
+    elif any(of in vertex.names for vertex in vertices if vertex.key != record.output.node.id):
+        of = named.name(record.output.node)  # x₁₀ by x, where the last value has the name of the first
     number = {vertex.key: i for i, vertex in enumerate(vertices, 1)}
     return Graph(
         of,
         number[place[record.output.node.id]] if record.output.node is not None else None,
         tuple(vertex.numbered(number[vertex.key]) for vertex in vertices),
         tuple(Edge(number[a], number[b], share) for (a, b), share in edges.items()),
+        bool(np.any(np.not_equal(record.head, 1))),
     )
 
 

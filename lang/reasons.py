@@ -15,6 +15,7 @@ from ndgrad.lang.infinities import broken, origin
 from ndgrad.lang.influence import largest_entry
 from ndgrad.lang.kept import kept
 from ndgrad.lang.losses import Loss, losing
+from ndgrad.lang.notation import output_name, subscripted
 from ndgrad.lang.question import Entry, Question, Reason
 from ndgrad.lang.replay import quiet
 from ndgrad.lang.severed import Severed
@@ -86,7 +87,19 @@ def why(
             verdict, reasons = "finite", [*cancelled(question, share), *_behind(question)]
         else:
             verdict, reasons = "nan" if isnan(value) else "inf", [*broken(question, point)]
-    return Why(run.of, name, headed, at, point, value, verdict, tuple(reasons), path, share, grown)
+    return Why(_called(question), name, headed, at, point, value, verdict, tuple(reasons), path, share, grown)
+
+
+def _called(question: Question) -> str:
+    """What the output is called: by its number too, where another value on the way has the name (x₁₀ by x)."""
+    run, way = question.kept, question.way
+    own = run.names.get(way.output.id) if way.output is not None else None
+    said = output_name(run.of)
+    if own is None or way.output is way.variable or subscripted(own.name, own.number) == said:
+        return said
+    others = (binding for number, binding in run.names.items() if number in way.change)
+    taken = any(subscripted(binding.name, binding.number) == said for binding in others)
+    return subscripted(own.name, own.number) if taken else said
 
 
 def _entry(gradient: Any, name: str, at: Entry | None) -> Entry:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ndgrad.cli import problems
 from ndgrad.cli.writing import matrices
-from ndgrad.lang.notation import ratio
+from ndgrad.lang.notation import adjoint_name
 
 if TYPE_CHECKING:
     from ndgrad.lang.graph import Edge, Graph, Vertex
@@ -72,7 +72,7 @@ class Labels:
         """`∂z/∂y = …` where it was asked for."""
         if vertex.adjoint is None or vertex.gap is not None:
             return ""
-        return f"{ratio('∂', self.graph.of, vertex.names[0])} = {self.short(vertex.adjoint)}"
+        return f"{adjoint_name(self.graph.of, vertex.names[0], self.graph.headed)} = {self.short(vertex.adjoint)}"
 
     def share(self, edge: Edge) -> str:
         """What goes back along an edge, where that is not all of the source's adjoint and is short."""

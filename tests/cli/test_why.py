@@ -85,6 +85,40 @@ def test_a_factor_of_1(called: Called) -> None:
     assert (code, out) == (0, "dy/dx = 1, where x = 3\n\n  every factor on the way back from the output is 1\n")
 
 
+@pytest.mark.parametrize(
+    ("program", "title"),
+    [
+        (
+            "input x = [1.0, 2, 3]\nm = max(x)\nz = m + log(sum(exp(x - m)))\n",
+            "the way that gives most at every step gives 1, with a factor of 1 in every operation; "
+            "all others together -0.3348",
+        ),
+        (
+            "input x = 1.5\nz = x\nfor i in range(3): z = z + 0.1 * x\n",
+            "the way that gives most at every step gives 1, with a factor of 1 in every operation; "
+            "76.9 % of it, and the other ways the rest",
+        ),
+        (
+            "input x = 3.0\nz = 5 * x - x ** 2 + x / 2\n",
+            "the way that gives most at every step gives -6, all others together 5.5",
+        ),
+    ],
+)
+def test_ways_that_do_not_give_all(called: Called, monkeypatch: pytest.MonkeyPatch, program: str, title: str) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = called(program, "--grad", "x")
+    assert title in " ".join(out.split())
+    assert "the derivatives of the variables by x" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 60
+
+
+def test_the_last_value_of_a_name_is_told_from_the_first(called: Called) -> None:
+    program = "input x = 1.5\nfor i in range(10): x = x - 0.1 * sin(x)\n"
+    assert called(program, "--grad", "x")[1].startswith("dx₁₀/dx = 0.626")
+    assert called(program, "--grad", "x", "--head", "2")[1].startswith("d⟨head, x₁₀⟩/dx = 1.25")
+    assert called("input x = 1.5\ny = 1\nfor i in range(3): y = y * x\n", "--grad", "x")[1].startswith("dy/dx")
+
+
 def test_inputs_heads_and_outputs_are_those_of_run(called: Called) -> None:
     program = "input x\ny = x ** 2\noutput z = relu(y)\n"
     _, out, _ = called(program, "-i", "x=[1, 3]", "--grad", "x", "--of", "y", "--head", "[1, 0]", "--at", "1")

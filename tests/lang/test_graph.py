@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ndgrad.cli.graphs import Labels
 from ndgrad.lang import compile
 from ndgrad.lang.graph import Graph, Vertex, graph
 
@@ -88,3 +89,13 @@ def test_a_value_that_depends_on_no_input_has_a_graph_too() -> None:
 def test_a_run_without_a_record_has_no_graph() -> None:
     with pytest.raises(ValueError, match="not recorded"):
         graph(compile("x").run({"x": 1.0}))
+
+
+def test_the_last_value_of_a_name_is_told_from_the_first() -> None:
+    found = made("input x = 1.5\nfor i in range(10): x = x - 0.1 * sin(x)\n")
+    assert (found.of, found.headed) == ("x₁₀", False)
+    result = compile("x = x * 2").run({"x": [1.5, 2]}, grad=["x"], head=[1, 2], trace=True)
+    found = graph(result)
+    assert (found.of, found.headed) == ("x₁", True)
+    leaf = next(vertex for vertex in found.vertices if vertex.kind == "input")
+    assert Labels(found, None).adjoint(leaf) == "∂⟨head, x₁⟩/∂x = [2, 4]"
