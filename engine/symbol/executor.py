@@ -25,7 +25,7 @@ from ndgrad.symbol.evaluation import lowered, run_nodes
 from ndgrad.symbol.graph import ordered
 from ndgrad.symbol.inference import infer_dtypes, infer_shape, shapes_of
 from ndgrad.symbol.symbol import Symbol
-from ndgrad.tape import STATE, General, GradReq, Sink, owner_of, tick, written
+from ndgrad.tape import STATE, General, GradReq, Sink, note_write, owner_of, tick, written
 
 
 class Executor:
@@ -314,10 +314,9 @@ class _Run:
         for name, x in self.given.items():
             if isinstance(x.data, np.ndarray) and name in self.executor.arg_dict:
                 write = written.get(id(owner_of(x.data)))
-                if write is not None and write[0] > self.time:
-                    raise overwritten(
-                        f"forward, of `{name}`", f"recorded by forward(is_train=True), overwritten at {write[1]}"
-                    )
+                if write is not None and write.time > self.time:
+                    place = f"`{name}` was recorded by forward(is_train=True), overwritten at {write.place}"
+                    raise overwritten("forward", place)
 
 
 def _array(y: Any) -> NDArray:
@@ -350,6 +349,7 @@ def _put(name: str, target: NDArray, value: Any) -> None:
     if data.shape != target.shape:
         raise problems.wrong_shape(name, target.shape, data.shape)
     target._writable()[...] = data
+    note_write(target._data)
 
 
 def _heads(outputs: list[NDArray], given: Any) -> list[Any]:

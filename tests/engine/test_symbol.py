@@ -256,6 +256,12 @@ def test_an_argument_overwritten_between_the_passes_is_an_error() -> None:
     run.arg_dict["x"][:] = 5
     with pytest.raises(mx.GradientError, match="E405"):
         run.backward()
+    run.forward(is_train=True, x=nd.array([3.0]))
+    run.backward()
+    assert run.grad_dict["x"].asscalar() == 6
+    run.copy_params_from({"x": nd.array([5.0])})
+    with pytest.raises(mx.GradientError, match="E405"):
+        run.backward()
 
 
 def test_outputs_do_not_change_with_the_arguments() -> None:
