@@ -62,7 +62,12 @@ def together(work: Callable[[], Any], threads: int) -> None:
             _pool.shutdown(wait=False)
         _size = threads - 1
         _pool = ThreadPoolExecutor(_size, "ndgrad", _enter)
-    others = [_pool.submit(work) for _ in range(threads - 1)]
+    others = []
+    try:
+        for _ in range(threads - 1):
+            others.append(_pool.submit(work))  # noqa: PERF401
+    except RuntimeError:  # there is no room for one more thread's stack: those that there are share the work
+        _pool = None
     try:
         work()
     finally:

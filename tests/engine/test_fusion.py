@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ndgrad.fusion import compute, lazy, report, schedule, tiles
+from ndgrad.fusion import compute, lazy, pool, report, schedule, tiles
 from ndgrad.fusion.lazy import Lazy, source
 
 RNG = np.random.default_rng(7)
@@ -227,3 +229,15 @@ def test_random_programs_give_the_same_numbers(data: st.DataObject) -> None:
     compute.compute([d for d in some if isinstance(d, Lazy)])
     for right, made in zip(plain, deferred, strict=True):
         np.testing.assert_allclose(np.asarray(made), right, rtol=2e-5, atol=1e-6)
+
+
+def test_work_is_done_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool, "_pool", None)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    done: list[int] = []
+    pool.together(lambda: done.append(1), 3)
+    assert done == [1]
+    assert pool._pool is None
