@@ -207,6 +207,11 @@ def product(*operands: Expression, coefficient: Any = ONE) -> Expression:
         coefficient = coefficient * c
         scalars += s.items()
         for factor in f:
+            if chain and isinstance(chain[-1], Ones) and isinstance(factor, Ones) and factor.rows > 1:
+                coefficient = coefficient * factor.rows  # 1ᵀ @ 1 is how many they are
+                factor = Ones(chain.pop().shape[0], factor.columns)
+                if factor.shape == (1, 1):
+                    continue
             _append(chain, factor)
     if coefficient == 0:
         return zero((chain[0].shape[0], chain[-1].shape[1]) if chain else (1, 1))
@@ -266,6 +271,12 @@ def _without_numbers(chain: list[Expression]) -> tuple[list[Expression], list[tu
     """A chain without the rows times columns in it, which are numbers."""
     numbers: list[tuple[Expression, Fraction]] = []
     start = 0
+    if len(chain) > 1 and 1 in (chain[0].shape[0], chain[-1].shape[1]):  # ones, that may be columns times rows
+        chain = [
+            part
+            for f in chain
+            for part in ((Ones(f.rows, 1), Ones(1, f.columns)) if isinstance(f, Ones) and min(f.shape) > 1 else (f,))
+        ]
     while start < len(chain):
         if chain[start].shape[0] == 1 and chain[start].shape[1] != 1:
             for end in range(start + 1, len(chain)):
@@ -282,6 +293,8 @@ def _single(chain: tuple[Expression, ...]) -> Expression:
     """A product of matrices that is a number, read in the shorter direction: xᵀ·y and yᵀ·x are one."""
     if len(chain) == 2 and any(isinstance(e, Ones) for e in chain):
         return summed(transposed(chain[0]) if isinstance(chain[1], Ones) else chain[1])
+    if len(chain) > 2 and isinstance(chain[0], Ones) and isinstance(chain[-1], Ones):
+        return summed(chain[1] if len(chain) == 3 else Product(ONE, (), chain[1:-1]))
     forward = chain[0] if len(chain) == 1 else Product(ONE, (), chain)
     turned = transposed_chain(chain)
     backward = turned[0] if len(turned) == 1 else Product(ONE, (), turned)
@@ -483,6 +496,8 @@ def summed(e: Expression) -> Expression:
     c, s, chain = parts(e)
     if not chain:
         return e
+    if len(chain) == 1 and isinstance(chain[0], Transposed):
+        chain = (chain[0].of,)
     if len(chain) == 1 and isinstance(chain[0], Hadamard) and chain[0].shape[1] == 1:
         factors = chain[0].factors
         if len(factors) == 2 and all(power == 1 for _, power in factors):
@@ -493,6 +508,10 @@ def summed(e: Expression) -> Expression:
             return product(_product(c, s, ()), each)
     if len(chain) == 1 and isinstance(chain[0], Ones):
         inner: Expression = number(chain[0].rows * chain[0].columns)
+    elif isinstance(chain[0], Ones):
+        inner = product(summed(product(*chain[1:])), coefficient=Fraction(chain[0].rows))
+    elif isinstance(chain[-1], Ones):
+        inner = product(summed(product(*chain[:-1])), coefficient=Fraction(chain[-1].columns))
     else:
         inner = Function("sum", (chain[0] if len(chain) == 1 else Product(ONE, (), chain),), 1, 1)
     return product(_product(c, s, ()), inner)

@@ -358,9 +358,12 @@ def _row_of(term: Term) -> Term | None:
     """The vector that a matrix of one row is made of, else None."""
     if term.ndim != 2 or term.shape[0] != 1 or term.number is not None:
         return None
-    if _is(term, "reshape") and term.args[0].shape == term.shape[1:]:
+    adds = _is(term, "reshape") or (_is(term, "index") and _only_adds_axes(term.statics[-1]))
+    if adds and term.args[0].shape == term.shape[1:]:
         vector: Term = term.args[0]
         return vector
+    if _is(term, "transpose") and is_column(term.args[0]):
+        return unspread(term.args[0].args[0])
     if _is_literal(term):
         return term_of(np.asarray(term.value)[0])
     return unspread(term) if written_shape(term) == term.shape[1:] and term.natural is not None else None
@@ -527,6 +530,10 @@ def _simpler(name: str, terms: tuple[Term, ...], value: Any, statics: tuple[Any,
         return _number(1, value)
     if name == "sum" and _is(terms[0], "multiply") and statics[0] in (-1, 1) and is_one_hot(terms[0].args[1]):
         return _number(terms[0].args[0].number, value) if terms[0].args[0].number is not None else None
+    if name == "sum" and _is(terms[0], "matmul") and statics[-1] is not True:
+        found = _sum_over_ones(terms[0], statics[0], value)
+        if found is not None:
+            return found
     if name == "transpose" and _is_identity(terms[0]):
         return valued(terms[0], value)
     if name == "matmul" and (_is_identity(terms[0]) or _is_identity(terms[1])):
@@ -614,6 +621,17 @@ def _scalar(term: Term) -> Term | None:
     if not term.ndim or not np.size(term.value) or written_shape(term) != ():
         return None
     return Term(np.ravel(term.value)[0], term.name, term.op, term.args, term.statics, term.number)
+
+
+def _sum_over_ones(term: Term, axis: Any, value: Any) -> Term | None:
+    """n·sum(B) for the sum of 1 @ 1ᵀ @ B with n rows; None where no matrix of ones is multiplied."""
+    a, b = term.args
+    if a.ndim != 2 or b.ndim != 2 or axis not in (None, 0, 1, -1, -2) or (a.number, b.number).count(1) != 1:
+        return None
+    other, count, along = (b, a.shape[0], 0) if a.number == 1 else (a, b.shape[1], 1)
+    if axis is not None and axis % 2 != along:
+        return valued(made("sum", other), value)
+    return noted("multiply", (_number(count, np.float64(count)), made("sum", other, axis=axis)), value)
 
 
 def _simpler_matmul(a: Term, b: Term, value: Any) -> Term | None:
@@ -1078,6 +1096,10 @@ def text_of(term: Term) -> tuple[str, int]:
             ):
                 operands[name] = text_of(arg)[0]  # A @ B @ C, in whichever order
                 continue
+            vector = _row_of(arg) if op.name == "matmul" and i == 1 and _is(arg, "index") else None
+            if vector is not None:
+                operands[name] = f"{parenthesised(vector, ATOM)}ᵀ"
+                continue
             if op.name == "matmul" and (spread := _spread_operand(arg)):
                 operands[name] = spread
                 continue
@@ -1173,6 +1195,8 @@ def _spread_operand(term: Term) -> str:
     said = written_shape(term)
     if said == term.shape or not np.size(term.value):
         return ""
+    if _is(term, "multiply") and term.args[1].number == 1:  # c·1, as a program may have it
+        term = valued(term.args[0], term.value)
     if term.ndim > 2:
         if said != ():
             return ""
