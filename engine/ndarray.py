@@ -346,6 +346,7 @@ class NDArray:
         return _rebuilt, (np.asarray(self._data),)
 
     def __dlpack__(self, **named: Any) -> Any:
+        """The buffer itself: a derivative recorded before does not notice what others write into it."""
         return _shared(self._data).__dlpack__(**named)
 
     def __dlpack_device__(self) -> tuple[int, int]:
