@@ -330,13 +330,18 @@ def turned(share: Term) -> str:
     class Rows(Reader):
         """Reads an adjoint as the transpose of what it is called."""
 
-        def named(self, term: Term) -> Expression:
-            made = super().named(term)
-            if not term.name.startswith("∂") or not isinstance(made, Atom):
+        def atom(self, text: str, binds: int, value: Any) -> Expression:  # type: ignore[override]
+            made = super().atom(text, binds, value)
+            if not text.startswith("∂"):
                 return made
             row = Atom(made.text, made.binds, made.columns, made.rows)
             self.values[row] = self.values[made].T
             return Transposed(row)
+
+        def opaque(self, term: Term) -> Expression:
+            if "∂" in str(term):
+                raise Unwritten
+            return super().opaque(term)
 
     reader = Rows({}, {}, frozenset())
     try:
@@ -352,13 +357,12 @@ def _turned_as_written(share: Term) -> str:
     """A share as it is, transposed as a whole, with the adjoints in it turned back."""
     import re
 
-    names = {
-        part.name for part in parts_of(share) if isinstance(part, Term) and part.name.startswith("∂") and part.ndim
-    }
-    said = str(share)
-    for name in names:
-        said = re.sub(rf"{re.escape(name)}(?![\w₀-₉])", f"({name})ᵀ", said)
-    return f"({said})ᵀ"
+    from ndgrad.lang.derivation import bracketed
+
+    numbers = {part.name for part in parts_of(share) if isinstance(part, Term) and not part.ndim}
+    adjoint = re.compile(r"∂(?:⟨[^⟩]*⟩|\w+)/∂\w+")
+    said = adjoint.sub(lambda found: found[0] if found[0] in numbers else f"({found[0]})ᵀ", str(share))
+    return f"{bracketed(said)}ᵀ"
 
 
 def _holds(form: Expression, values: dict[Expression, Any], wanted: Any, exact: float) -> bool:
