@@ -357,7 +357,7 @@ def _turned_as_written(share: Term) -> str:
     """A share as it is, transposed as a whole, with the adjoints in it turned back."""
     import re
 
-    from ndgrad.lang.derivation import bracketed
+    from ndgrad.lang.products import bracketed
 
     numbers = {part.name for part in parts_of(share) if isinstance(part, Term) and not part.ndim}
     adjoint = re.compile(r"∂(?:⟨[^⟩]*⟩|\w+)/∂\w+")

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +21,6 @@ from ndgrad.lang.derivation_data import Binding as Binding
 from ndgrad.lang.derivation_data import Derivation as Derivation
 from ndgrad.lang.derivation_data import ForwardStep as ForwardStep
 from ndgrad.lang.folding import ENDS, FEWEST, Gap, Rounds, repeats, shown
-from ndgrad.lang.mathematics import SUPERSCRIPTS
 from ndgrad.lang.notation import (
     Name,
     Term,
@@ -30,11 +28,11 @@ from ndgrad.lang.notation import (
     in_full,
     is_name,
     output_name,
-    parenthesised,
     ratio,
     superscript,
     term_of,
 )
+from ndgrad.lang.products import IN_WORDS, as_factor, bracketed, in_words, written_product
 from ndgrad.lang.recorded import Terms, written
 from ndgrad.lang.rules import Factors, indexed, multiplied, renamed
 from ndgrad.lang.syntax import Body, If, walk
@@ -44,10 +42,6 @@ from ndgrad.sweep import Uncollected, sweep
 from ndgrad.tape import Node, Origin
 
 Layout = Literal["denominator", "numerator"]
-ALONE = "the local derivative above"
-MULTIPLIED = "the local derivatives above, multiplied"
-ADDED = "the local derivatives above, multiplied along every way and added"
-IN_WORDS = (ALONE, MULTIPLIED, ADDED)  # what the chain rule says where the formula would be too long
 _ONES = re.compile(r"(?:^|[ (·])1ᵀ? @|@ \(?1(?![.\d·/ₖ₀-₉])")  # multiplied as a matrix, by which it is no number
 LONGEST_CHAIN = 400  # characters of a chain-rule line that a person still reads
 
@@ -105,7 +99,7 @@ def derive(
         forms = _ratio_of(closed, of, output, wrt, variable)
     if chain.endswith(IN_WORDS) or _ONES.search(chain):
         left = chain.partition(" = ")[0]
-        note = "" if chain.endswith(IN_WORDS) else "   (1 is all ones)"
+        note = "" if chain.endswith(IN_WORDS) else "   (1 is a vector of ones)"
         chain = f"{left} = {forms[0]}" if forms else chain + note
     along = numeric = None
     if probe is not None:
@@ -125,7 +119,7 @@ def derive(
         path=tuple(path),
         backward=tuple(backward),
         chain=chain,
-        closed_form=f"head·{_as_factor(closed)}" if closed is not None and story.headed else closed,
+        closed_form=f"head·{as_factor(closed)}" if closed is not None and story.headed else closed,
         forms=forms,
         layout=layout,
         headed=story.headed,
@@ -430,7 +424,7 @@ class _Story(Terms):
                 paths[parent.id] = [*paths.get(parent.id, []), *longer]
                 if len(paths[parent.id]) > 4:
                     return ""
-        said = " + ".join(map(_written_product, paths.get(self.variable.id, []))).replace("+ -", "- ") or "0"
+        said = " + ".join(map(written_product, paths.get(self.variable.id, []))).replace("+ -", "- ") or "0"
         return f"head · {said if len(paths.get(self.variable.id, [])) == 1 else f'({said})'}" if self.headed else said
 
     def long_product(self, backward: Sequence[BackwardStep | Gap]) -> str:
@@ -457,7 +451,7 @@ class _Story(Terms):
             single = step.rounds == 1
             if single and isinstance(last, Factors) and last.takes_earlier(step.name, step.local, self.called):
                 continue
-            power = _as_factor(step.local) if single else f"{bracketed(step.local)}{superscript(step.rounds)}"
+            power = as_factor(step.local) if single else f"{bracketed(step.local)}{superscript(step.rounds)}"
             parts.append((power, step if single else None))
         if by != self.name(self.variable):
             return ""
@@ -508,55 +502,6 @@ class _Story(Terms):
         steps = [(self.name(n), self.term(n, n)) for n in self.steps if n.op is not None]
         moving = frozenset(self.name(n) for n in self.steps if n.id in self.useful)
         return matrix_forms(nested, steps, moving, transposing=self.layout == "numerator")
-
-
-def in_words(backward: Sequence[BackwardStep | Gap]) -> str:
-    """The chain rule where its formula would be too long."""
-    if len(backward) == 1:
-        return ALONE
-    several = any(len(part.rules) > 1 if isinstance(part, Gap) else part.shared for part in backward)
-    return ADDED if several else MULTIPLIED
-
-
-def _written_product(factors: list[Term]) -> str:
-    """Factors joined by ' · ', those that repeat as a power, ones left out."""
-    texts: list[str] = []
-    counts: list[int] = []
-    for factor in factors:
-        if factor.number == 1:
-            continue
-        text = parenthesised(factor, 60)
-        if texts and texts[-1] == text:
-            counts[-1] += 1
-        else:
-            texts.append(text)
-            counts.append(1)
-    if len(texts) == 1 and counts == [1]:
-        return str(next(factor for factor in factors if factor.number != 1))
-    shown = [t if n == 1 else f"{bracketed(t)}{superscript(n)}" for t, n in zip(texts, counts, strict=True)]
-    return " · ".join(shown) or "1"
-
-
-def _as_factor(text: str) -> str:
-    """A text as what comes last in a product."""
-    depth = 0
-    for i, sign in enumerate(text):
-        depth += (sign in "([⟨") - (sign in ")]⟩")
-        if depth == 0 and (text.startswith((" + ", " - "), i) or (i == 0 and sign == "-")):
-            return f"({text})"
-    return text
-
-
-def bracketed(text: str) -> str:
-    """A text as one factor, or what a power is taken of."""
-    single = text.replace(".", "", 1).isalnum() and text[-1] not in SUPERSCRIPTS
-    return text if single or (text[:1] == "(" and _closes(text) == len(text) - 1) else f"({text})"
-
-
-def _closes(text: str) -> int:
-    """Where the bracket that a text begins with is closed."""
-    depths = accumulate((sign in "([⟨") - (sign in ")]⟩") for sign in text)
-    return next((i for i, depth in enumerate(depths) if depth == 0), -1)
 
 
 def _shares(steps: list[BackwardStep | Gap]) -> list[BackwardStep | Gap]:

@@ -55,7 +55,7 @@ class _Marking:
         made = Tree(tree.kind, tuple(parts))
         name = name_of(tree)
         if name:
-            return made, self.axes.get(name)
+            return made, self.axes.get(name, 2 if name == "I" else None)
         if tree.kind == "operation":
             return self.operation(made, found)
         if tree.kind == "sup" and (found[0] or 0) > 1 and _is_power(tree.parts[1]):
@@ -121,8 +121,12 @@ class _Marking:
             return found[1] if "keepdims" in options else found[1] - 1 if single else None
         if said in _TO_A_NUMBER:
             return 0
+        if said == "diag" and found[1] in (1, 2):
+            return 3 - found[1]
         operation = lookup(said)
-        keeps = said in ("where", "sech", "σ", "ψ", "Φ") or (operation is not None and operation.elementwise)
+        keeps = said in ("where", "sech", "σ", "ψ", "Φ", "softmax", "log_softmax") or (
+            operation is not None and operation.elementwise
+        )
         return _largest(found[1 : 1 + len(arguments) - len(options)]) if keeps else None
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ndgrad.cli.explaining.wording import equations, local_name, local_text, name_of
-from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.elementwise import marked
 from ndgrad.lang.mathematics import Tree, gradient_of, tree_of
 from ndgrad.lang.notation import is_name
+from ndgrad.lang.products import IN_WORDS
 from ndgrad.lang.typesetting import as_latex, latex, latex_text
 
 if TYPE_CHECKING:

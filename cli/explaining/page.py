@@ -27,10 +27,10 @@ from ndgrad.cli.explaining.wording import (
     verdict,
 )
 from ndgrad.cli.writing import matrices
-from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import Tree, gradient_of, tree_of
 from ndgrad.lang.notation import ratio
+from ndgrad.lang.products import IN_WORDS
 from ndgrad.lang.typesetting import as_mathml
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ndgrad.frozen import Frozen
-from ndgrad.lang.derivation import bracketed
 from ndgrad.lang.mathematics import with_note
 from ndgrad.lang.notation import adjoint_name, gradient_name, superscript
+from ndgrad.lang.products import bracketed
 
 if TYPE_CHECKING:
     from ndgrad.errors import Span

@@ -16,12 +16,12 @@ import pytest
 
 from ndgrad.errors import Error
 from ndgrad.lang import compile
-from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.derivation_data import BackwardStep, Derivation, ForwardStep
 from ndgrad.lang.elementwise import name_of
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import Tree, tree_of, with_note
 from ndgrad.lang.notation import Name, ratio
+from ndgrad.lang.products import IN_WORDS
 from ndgrad.ops import lookup, names
 
 

@@ -18,11 +18,11 @@ from ndgrad.cli import streams
 from ndgrad.cli.reading import StandardInput, value
 from ndgrad.errors import Error
 from ndgrad.lang import compile, load
-from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.derivation_data import Derivation
 from ndgrad.lang.elementwise import marked
 from ndgrad.lang.folding import Gap
 from ndgrad.lang.mathematics import _TOKEN, LONGEST, SUBSCRIPTS, SUPERSCRIPTS, Tree, tree_of, with_note
+from ndgrad.lang.products import IN_WORDS
 from ndgrad.lang.typesetting import latex, latex_text, mathml
 from ndgrad.ops import lookup, names
 

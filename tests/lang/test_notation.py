@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from ndgrad.lang import compile
-from ndgrad.lang.derivation import IN_WORDS
 from ndgrad.lang.derivation_data import BackwardStep, Derivation
 from ndgrad.lang.mathematics import Tree, tree_of, with_note
 from ndgrad.lang.notation import ratio
+from ndgrad.lang.products import IN_WORDS
 
 _spec = importlib.util.spec_from_file_location("test_explained", Path(__file__).with_name("test_explained.py"))
 assert _spec is not None
