@@ -1325,7 +1325,9 @@ def _in_numbers(op: Primitive, g: Any, y: Term, operands: tuple[Term, ...], stat
     heads = ", ".join("0" if part is None else str(part) for part in g) if isinstance(g, tuple) else str(g)
     heads = f"({heads})" if isinstance(g, tuple) else heads
     written = f"vjp({function}, {', '.join(map(str, operands))}, {heads})"
-    return [None if bar is None else Term(np.asarray(bar), name=written) for bar in bars]
+    # By several operands the derivatives are several, told apart by their place.
+    names = [f"{written}[{i}]" if len(operands) > 1 else written for i in range(len(bars))]
+    return [None if bar is None else Term(np.asarray(bar), name=name) for name, bar in zip(names, bars, strict=True)]
 
 
 def _bare(term: Term) -> Any:
