@@ -7,8 +7,7 @@ they are, and what takes too long all the same is given up.
 
 from __future__ import annotations
 
-import ctypes
-import threading
+import sys
 from collections.abc import Callable
 from functools import partial
 from math import comb, floor, prod
@@ -27,35 +26,27 @@ class _Late(BaseException):
 
 
 class _Limit:
-    """Raises _Late in the thread that entered it, if it is not left before the process has worked for so long.
+    """Raises _Late in the work within it, if the process has worked for so long: looked at as functions are called.
 
-    It is raised from another thread, between two instructions: looking at a clock would take longer than the work does.
+    Where somebody else looks at the calls, a profiler, there is no limit.
     """
 
     def __init__(self, seconds: float) -> None:
         self.end = process_time() + seconds
-        self.thread = threading.get_ident()
-        self.lock = threading.Lock()
-        self.over = threading.Event()
+        self.free = sys.getprofile() is None
 
-    def watch(self) -> None:
-        while not self.over.wait(max(self.end - process_time(), 0.01)):
-            if process_time() >= self.end:
-                break
-        with self.lock:
-            if not self.over.is_set():
-                self.raised(ctypes.py_object(_Late))
-
-    def raised(self, what: Any) -> None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), what)
+    def look(self, frame: Any, event: str, argument: Any) -> None:
+        if process_time() >= self.end:
+            sys.setprofile(None)
+            raise _Late
 
     def __enter__(self) -> None:
-        threading.Thread(target=self.watch, daemon=True).start()
+        if self.free:
+            sys.setprofile(self.look)
 
     def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.over.set()
-            self.raised(None)  # one that has not come yet does not come any more
+        if self.free:
+            sys.setprofile(None)
 
 
 class Simplifier:
