@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad import problems
 from ndgrad.apply import general
 from ndgrad.namespace import plain as plain_function
 from ndgrad.ndarray import plain
@@ -53,7 +54,16 @@ _transfer.call = lambda *args, **named: general(_transfer, args, named)
 
 
 def _pulled(F: Any, g: Any, y: Any, arrays: Any, rule: Any) -> Any:
-    return rule.pull(g, y, arrays)
+    bars = rule.pull(g, y, arrays)
+    for i, (bar, x) in enumerate(zip(bars, arrays, strict=True)):
+        if bar is not None and np.shape(bar) != np.shape(x):
+            try:
+                np.broadcast_shapes(np.shape(bar), np.shape(x))
+            except ValueError:
+                shapes = problems.shown(np.shape(bar)), problems.shown(np.shape(x))
+                reason = f"the gradient of operand {i} is {shapes[0]}, the operand {shapes[1]}"
+                raise problems.bad_argument(str(rule), reason) from None
+    return bars
 
 
 # A call whose value is known and whose derivative is `rule`: an object with pull(g, y, arrays), and its name as str.

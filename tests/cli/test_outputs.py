@@ -55,7 +55,11 @@ def available(format: Format) -> bool:
 
 
 def same_bits(found: Any, expected: Any) -> None:
-    """The same shape, and the same bits but for the payload of nan, which text does not have."""
+    """The same shape, and the same bits but for the payload of nan, which text does not have.
+
+    Integers that float64 may not hold are read as such, as Python's.
+    """
+    found = found if isinstance(found, np.ndarray) else np.array(found, np.float64)
     assert found.shape == expected.shape
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     numbers = ~np.isnan(expected)

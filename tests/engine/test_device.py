@@ -6,6 +6,7 @@ a GPU cannot either. What is then done on the host is listed here: nothing else 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -44,6 +45,7 @@ ON_HOST = {
 @pytest.fixture(autouse=True)
 def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
     """A GPU's double in the place of gpu(0), for one test."""
+    gc.collect()  # while an array that has been written to is alive, sweeps look at every node by itself
     made = Double(0, CUPY)
     monkeypatch.setitem(running.DEVICES, GPU, made)
     monkeypatch.setattr(type(STATE), "remote", type(STATE).remote, raising=False)

@@ -11,6 +11,7 @@ import pytest
 
 import ndgrad
 from ndgrad import autograd, nd
+from ndgrad.errors import Error
 from ndgrad.implicit import fixed_point
 from ndgrad.ndarray import NDArray
 
@@ -237,3 +238,12 @@ def test_a_stated_gradient_is_differentiated_by_what_its_rule_closes_over() -> N
     assert ndgrad.hessian(both)(three).item() == 12
     assert ndgrad.grad(ndgrad.grad(both))(three).item() == 12
     assert ndgrad.grad(lambda z: ndgrad.jvp(both, [z], [one])[1])(three).item() == 12
+
+
+def test_a_stated_gradient_of_another_shape_is_refused() -> None:
+    x = nd.array([[1.0, 2], [3, 4]])
+    x.attach_grad()
+    with autograd.record():
+        y = ndgrad.custom_gradient(lambda t: t**2, lambda h, t: nd.zeros((3, 2)))(x)
+    with pytest.raises(Error, match="the gradient of operand 0 is 3×2, the operand 2×2"):
+        y.backward()
