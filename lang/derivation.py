@@ -7,6 +7,7 @@ and its derivative comes from the operations' own rules, run over terms (`ndgrad
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -334,7 +335,9 @@ class _Story(Terms):
         what the step makes of it."""
         inner = {node.id for node in self.between(top)}
         within = (inner & self.useful) - {top.id} | {to.id}
-        users = (node for node in self.order if node.id in self.useful and node.id not in inner)
+        oldest = bisect_left(self.order, -min(within), key=lambda node: -node.id)
+        newer = (self.order[place] for place in range(oldest - 1, -1, -1))  # users are mostly close by
+        users = (node for node in newer if node.id in self.useful and node.id not in inner)
         return not any(parent is not None and parent.id in within for node in users for parent in node.parents)
 
     def back(self, node: Node, adjoints: dict[int, Any]) -> list[BackwardStep]:
