@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from inspect import CO_GENERATOR
 from math import comb, floor, prod
 from time import process_time
 from typing import Any
 
-SECONDS = 0.6  # for all that one derivation asks of a simplifier
+SECONDS = 1.2  # for all that one derivation asks of a simplifier
 LARGEST = 30  # operations of what is simplified in every way; longer expressions are multiplied out alone
 MOST_TERMS = 300  # that multiplying out may lead to
 LARGEST_POWER, LARGEST_ROOT = 20, 4  # of the exponents that SymPy may take for those of a polynomial
@@ -42,7 +43,8 @@ class _Limit:
             return
         self.calls += 1
         if self.calls % 16 == 0 and process_time() >= self.end:
-            if frame.f_globals.get("__name__", "").startswith("sympy."):
+            resumed = frame.f_code.co_flags & CO_GENERATOR  # maybe to be closed, where no exception comes through
+            if not resumed and frame.f_globals.get("__name__", "").startswith("sympy."):
                 sys.setprofile(None)
                 raise _Late
             self.calls -= 1  # the next call is looked at too
