@@ -49,7 +49,7 @@ def test_a_line_has_what_it_takes_itself() -> None:
 
 def test_a_comparison_counts_for_its_own_line() -> None:
     text = "y = x[0, 0]\nif y > 3:\n    y = y\nelif sum(x) > sum(x @ x @ x):\n    y = y * 2\nelse:\n    y = y * 3\ny"
-    found = profiled(text, x=np.ones((300, 300)))
+    found = profiled(text, x=np.ones((700, 700)))
     assert found.lines[0].line == 4
     assert {other.line for other in found.lines} == {1, 2, 4, 7, 8}
 
